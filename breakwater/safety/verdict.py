@@ -96,7 +96,7 @@ class Verdict:
         return {
             "level": self.level.label,
             "type": self.type,
-            "types": list(self.types),
+            "types": list(self.types) or ["none"],
             "language": self.language,
             "rules": list(self.rules),
             "spans": [list(span) for span in self.spans],
