@@ -6,14 +6,21 @@ Each check says in one sentence what is wrong and what to do. `breakwater run` a
 from __future__ import annotations
 
 import contextlib
+import errno
+import ipaddress
 import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from breakwater import paths
+from breakwater.clinic import Clinic, ClinicError, load_clinic
 from breakwater.errors import SetupError
+
+if TYPE_CHECKING:
+    from breakwater.safety.words import Words
 
 MEMORY_NEEDED = 1_200_000_000
 
@@ -42,6 +49,15 @@ def local_name(host: str) -> str:
     """The name under which a server that listens on `host` is reached from this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"[{host}]" if ":" in host else host
+
+
+def is_local(host: str) -> bool:
+    """Is this a name or address that only this machine, or nobody, can reach?"""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host in ("", "localhost")
+    return address.is_loopback or address.is_unspecified
 
 
 def read_setup(environ: Mapping[str, str] = os.environ) -> Setup:
@@ -83,26 +99,41 @@ def _port(environ: Mapping[str, str], name: str, default: int) -> int:
     return int(given)
 
 
-def check_texts() -> str:
-    """Loads clinic.yml, the rule book and the words as the front door will; returns the clinic's name."""
-    from breakwater.clinic import ClinicError, load_clinic
-    from breakwater.safety.rulebook import RuleBookError
-    from breakwater.safety.screen import load_rulebook
-    from breakwater.safety.words import WordsError, load_words
-
+def check_clinic() -> Clinic:
+    """clinic.yml as the front door will read it, its sentences included."""
     try:
         clinic = load_clinic(paths.CLINIC)
-        sentences = clinic.sentences()
-        load_rulebook()
-        load_words().for_clinic(clinic.name, clinic.phone, clinic.lines, sentences)
-    except (ClinicError, RuleBookError, WordsError) as error:
+        clinic.sentences()
+    except ClinicError as error:
         raise SetupError(str(error)) from None
     if clinic.privacy.notify_on_call:
         raise SetupError(
             "clinic.yml, privacy.notify_on_call is true, but this version sends no alerts, so people would "
             "be told what is not so; set it to false"
         )
-    return clinic.name
+    return clinic
+
+
+def check_rules() -> str:
+    """How large the rule book is, and its version."""
+    from breakwater.safety.rulebook import RuleBookError, load_rulebook
+
+    try:
+        book = load_rulebook()
+    except RuleBookError as error:
+        raise SetupError(str(error)) from None
+    return f"{len(book.rules)} rules, version {book.version}"
+
+
+def check_words() -> Words:
+    """The safety words, filled in for this clinic."""
+    from breakwater.safety.words import WordsError, load_words
+
+    clinic = check_clinic()
+    try:
+        return load_words().for_clinic(clinic.name, clinic.phone, clinic.lines, clinic.sentences())
+    except WordsError as error:
+        raise SetupError(str(error)) from None
 
 
 def check_files() -> None:
@@ -111,6 +142,12 @@ def check_files() -> None:
             raise SetupError(
                 f"{paths.ROOT / name} is missing; put it back, for instance with `git checkout {name}`"
             )
+
+
+def check_ports(setup: Setup) -> None:
+    check_port(setup.host, setup.port, "the front door", "BREAKWATER_PORT")
+    check_port("127.0.0.1", setup.rasa_port, "Rasa", "BREAKWATER_RASA_PORT")
+    check_port("127.0.0.1", setup.actions_port, "the action server", "BREAKWATER_ACTIONS_PORT")
 
 
 def check_port(host: str, port: int, what: str, setting: str) -> None:
@@ -132,7 +169,7 @@ def check_port(host: str, port: int, what: str, setting: str) -> None:
                 raise SetupError(
                     f"{sentence} (Ctrl-C where it runs), or set {setting} to another port"
                 ) from None
-            if isinstance(error, socket.gaierror) or error.errno == 99:
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
                 raise SetupError(
                     f"{host} is no address of this machine; set BREAKWATER_HOST to one, or leave it out"
                 ) from None
@@ -194,11 +231,10 @@ def check_writable(folder: Path, what: str) -> None:
 
 def check_all(setup: Setup) -> None:
     """Everything that must be right before the first process is started; SetupError says what is not."""
-    check_texts()
+    check_rules()
+    check_words()
     check_files()
-    check_port(setup.host, setup.port, "the front door", "BREAKWATER_PORT")
-    check_port("127.0.0.1", setup.rasa_port, "Rasa", "BREAKWATER_RASA_PORT")
-    check_port("127.0.0.1", setup.actions_port, "the action server", "BREAKWATER_ACTIONS_PORT")
+    check_ports(setup)
     check_writable(setup.var, "logs and conversations")
     if setup.store is not None:
         check_writable(setup.store.parent, "conversations")
