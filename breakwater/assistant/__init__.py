@@ -1,0 +1,1 @@
+"""The part of Breakwater that lives inside Rasa. Nothing else in the project imports Rasa."""
