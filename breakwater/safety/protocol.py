@@ -49,7 +49,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Reply:
-    """What is sent: paragraphs are parted by one line break, numbered menus are the front door's to render."""
+    """What is sent: paragraphs are parted by one line break, numbering is the front door's."""
 
     kind: str
     text: str
@@ -91,7 +91,9 @@ class State:
         """The state that `to_json` wrote; UNREADABLE, an open hold, for anything else whatever it is."""
         try:
             data = json.loads(text)
-            if data.pop("version") != VERSION or set(data) != {field.name for field in dataclasses.fields(cls)}:
+            if data.pop("version") != VERSION or set(data) != {
+                field.name for field in dataclasses.fields(cls)
+            }:
                 return UNREADABLE
             data["level"] = Level.of(data["level"])
             data["said"] = tuple((key, turn) for key, turn in data["said"])
@@ -157,10 +159,10 @@ class Option:
 
 
 _YES = ("yes", "maybe")
-_NO = Option("no", ("no",), "clear")
+_NO = Option("no", ("no", "misread"), "clear")
 _SKIP = Option("skip", ("skip", "idk"), "skip")
 _DYING = Option("dying", (), types=("suicide",))
-_FEARED = Option("no", ("no",), "clear", thanks="checkin.no_images")
+_FEARED = Option("no", ("no", "misread"), "clear", thanks="checkin.no_images")
 
 QUESTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
     "suicide": (
@@ -177,8 +179,8 @@ QUESTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
     ),
     # "Are you safe where you are?": here "no" is the alarm.
     "abuse": (
-        Option("safe", ("yes",), "clear"),
-        Option("unsafe", ("no",), types=("abuse",)),
+        Option("safe", ("yes", "leave_safe_now", "leave_safe_place"), "clear"),
+        Option("unsafe", ("no", "unsafe"), types=("abuse",)),
         Option("unsure", ("maybe", "idk"), types=("abuse",)),
         Option("skip", ("skip",), "skip"),
     ),
@@ -211,7 +213,7 @@ QUESTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
     "third_party": (
         Option("yes", _YES, topics=("third_party",)),
         Option("me", (), "suicide"),
-        _NO,
+        Option("no", ("no", "misread", "leave_with_someone"), "clear"),
         _SKIP,
     ),
     "other": (Option("yes", _YES, types=("other",)), _DYING, _NO, _SKIP),
@@ -254,20 +256,22 @@ def advance(
     turn = _Turn(state, verdict, text, channel, choice, words or default_words())
     if verdict.level >= Level.CRISIS and not turn.own_label:
         return _alarm(turn)
-    return {"hold": _in_hold, "checkin": _in_checkin}.get(state.name, _in_talk)(turn)
+    return {"hold": _in_hold, "checkin": _in_checkin, "talk": _in_talk}[turn.state.name](turn)
 
 
 def failsafe(language: str, channel: str = "web", words: Words | None = None) -> Reply:
     """What is sent when the assistant cannot answer; true whether or not it got the message."""
     words, language = words or default_words(), language if language in LANGUAGES else "en"
-    return Reply("failsafe", words.text("failsafe", language, _channel(channel)), (), words.lines_for(language))
+    return Reply(
+        "failsafe", words.text("failsafe", language, _channel(channel)), (), words.lines_for(language)
+    )
 
 
 def superseded(state: State, channel: str = "web", words: Words | None = None) -> Reply:
     """What an earlier message gets when a check-in or hold began while it was being answered."""
     turn = _Turn(state, Verdict(Level.NONE), "", channel, None, words or default_words())
-    kind = "checkin" if state.name == "checkin" else "hold"
-    return turn.reply(kind, state, turn.say("superseded"), turn.reach(state))
+    kind = "checkin" if turn.state.name == "checkin" else "hold"
+    return turn.reply(kind, turn.state, turn.say("superseded"), turn.reach(turn.state))
 
 
 def welcome(language: str, channel: str = "web", words: Words | None = None) -> Reply:
@@ -288,7 +292,7 @@ def expired(state: State) -> State:
 
 def offered(state: State, words: Words | None = None, channel: str = "web") -> tuple[Choice, ...]:
     """The choices that stand open in `state`, in the order of their numbers by SMS."""
-    words = words or default_words()
+    words, state = words or default_words(), state if _sound(state) else UNREADABLE
     return tuple(Choice(name, words.label(name, state.language, _channel(channel))) for name in _ids(state))
 
 
@@ -304,14 +308,17 @@ class _Turn:
     ) -> None:
         language = verdict.language if verdict.language in LANGUAGES else state.language
         self.language = language if language in LANGUAGES else "en"
+        state = state if _sound(state) else UNREADABLE
         self.state = dataclasses.replace(state, language=self.language)
+        self.types = tuple(kind for kind in verdict.types if kind in TYPES)
+        self.topics = tuple(topic for topic in verdict.topics if topic in TOPICS)
         self.verdict, self.words, self.channel = verdict, words, _channel(channel)
         self.unread = verdict.source == "failsafe"
         self.concern = self.unread or verdict.level >= Level.CONCERN
         self.question_mark = "?" in text
         self._text = text
         self._said = dict(state.said)
-        ids = _ids(state)
+        ids = _ids(self.state)
         # A label is our own sentence: when a button sends exactly that, nothing in it is news.
         self.own_label = choice in ids and self._is_label(choice)
         self.picked = choice if choice in ids else None if self.unread else self._typed(ids)
@@ -354,7 +361,12 @@ class _Turn:
         return self.say("reach." + ("_".join(part for part in (now, abuse) if part) or "calm"))
 
     def reply(
-        self, kind: str, state: State, *parts: str, choices: bool = True, step: Mapping[str, Any] | None = None
+        self,
+        kind: str,
+        state: State,
+        *parts: str,
+        choices: bool = True,
+        step: Mapping[str, Any] | None = None,
     ) -> Reply:
         return Reply(
             kind,
@@ -364,12 +376,10 @@ class _Turn:
             step,
         )
 
-    def step(
-        self, state: State, reply: Reply, ask: str | None = None, fresh: bool = False, **changes: Any
-    ) -> Step:
+    def step(self, state: State, reply: Reply, ask: str | None = None, fresh: bool = False) -> Step:
         """Every step that speaks ends here, so that the record of wordings is never lost."""
         said = tuple(sorted(self._said.items()))
-        return Step(dataclasses.replace(state, said=said, language=self.language, **changes), reply, ask, fresh)
+        return Step(dataclasses.replace(state, said=said, language=self.language), reply, ask, fresh)
 
 
 def _channel(channel: str) -> str:
@@ -388,10 +398,10 @@ def _in_talk(turn: _Turn) -> Step:
     if turn.unread:
         return _ask(turn, "other")
     if turn.concern:
-        topic = _topic_of(turn.verdict)
+        topic = _topic_of(turn)
         if topic not in turn.state.asked_topics:
             return _ask(turn, topic)
-        lines = turn.words.lines_for(turn.language, turn.verdict.types, turn.verdict.topics)
+        lines = turn.words.lines_for(turn.language, turn.types, turn.topics)
         return Step(dataclasses.replace(turn.state, pending=None), None, TEXT, lines=lines)
     if "line_number" in turn.answers:
         return turn.step(
@@ -403,11 +413,11 @@ def _in_talk(turn: _Turn) -> Step:
     return Step(turn.state, None, TEXT)
 
 
-def _topic_of(verdict: Verdict) -> str:
+def _topic_of(turn: _Turn) -> str:
     """Which question a concern asks for: the topics that need their own come first."""
-    about = (*verdict.topics, *verdict.types)
+    about = (*turn.topics, *turn.types)
     order = (
-        "third_party", "psychosis", "postpartum", "intrusive", "suicide", "self_harm",
+        "third_party", "psychosis", "intrusive", "postpartum", "suicide", "self_harm",
         "abuse", "violence", "eating", "relapse", "medical",
     )  # fmt: skip
     return next((topic for topic in order if topic in about), "other")
@@ -425,8 +435,8 @@ def _ask(turn: _Turn, topic: str, again: bool = False) -> Step:
         was,
         name="checkin",
         level=Level.CONCERN,
-        types=turn.verdict.types if fresh or not was.types else was.types,
-        topics=turn.verdict.topics if fresh or not was.topics else was.topics,
+        types=turn.types if fresh or not was.types else was.types,
+        topics=turn.topics if fresh or not was.topics else was.topics,
         topic=topic,
         asked_topics=_union(was.asked_topics, (topic,)),
         pending="again" if again else None,
@@ -457,7 +467,7 @@ def _in_checkin(turn: _Turn) -> Step:
     if turn.unread:
         return _ask(turn, topic, again=True)
     if turn.concern:
-        new = _topic_of(turn.verdict)
+        new = _topic_of(turn)
         # A suicide question that still stands open gives way to no other.
         if new not in state.asked_topics and topic != "suicide":
             return _ask(turn, new)
@@ -497,13 +507,16 @@ def _back_to_talk(turn: _Turn, key: str, ask: str) -> Step:
 
 def _alarm(turn: _Turn) -> Step:
     """A message at crisis or above; when it also answers an open question, the answer counts too."""
-    level, types, topics = turn.verdict.level, turn.verdict.types, turn.verdict.topics
-    option = _answered(turn, turn.state.topic or "other") if turn.state.name == "checkin" else None
+    level, types, topics = turn.verdict.level, turn.types, turn.topics
+    open_question = {"checkin": turn.state.topic, "hold": turn.state.pending}.get(turn.state.name)
+    option = _answered(turn, open_question) if open_question and open_question in QUESTIONS else None
     if option is None or option.goes != "hold":
         return _begin(turn, level, types, topics)
     more_types, more_topics, more_level = _meaning(turn.state, option)
     answered = option.id == "hurt" and "suicide" not in types
-    return _begin(turn, max(level, more_level), _union(types, more_types), _union(topics, more_topics), answered)
+    return _begin(
+        turn, max(level, more_level), _union(types, more_types), _union(topics, more_topics), answered
+    )
 
 
 def _begin(
@@ -516,7 +529,7 @@ def _begin(
         types = _union(types, ("medical",))
     merged = _union(topics, was.topics if held else ())
     # Danger to the person who writes outranks danger to somebody else, whichever was told first.
-    if held and "third_party" not in was.topics or "third_party" not in topics:
+    if (held and "third_party" not in was.topics) or "third_party" not in topics:
         merged = tuple(topic for topic in merged if topic != "third_party")
     state = State(
         name="hold",
@@ -535,7 +548,7 @@ def _begin(
 
 
 def _crisis_parts(turn: _Turn, state: State, types: tuple[str, ...], topics: tuple[str, ...]) -> list[str]:
-    """`types` and `topics` are what was said now and give the opening; the blocks come from the whole hold."""
+    """`types` and `topics` are what was said now and give the opening; the blocks come from the hold."""
     web, main, other = turn.channel == "web", types[0], "third_party" in topics
     discreet = not web and "abuse" in state.types
     parts: list[str] = []
@@ -661,7 +674,7 @@ def _kept(state: State) -> str | None:
 
 
 def _leaving(turn: _Turn) -> str | None:
-    """The leaving words of this hold's kind that were picked or typed; none in a question, none with a "not"."""
+    """The leaving words of this hold's kind that were picked or typed; none in a question."""
     kinds = LEAVING[_hold_kind(turn.state)]
     if not turn.quiet or (turn.question_mark and turn.picked is None):
         return None
@@ -671,7 +684,12 @@ def _leaving(turn: _Turn) -> str | None:
 def _confirm(turn: _Turn, kind: str) -> Step | None:
     """The answer to "are you sure?": yes ends the hold, and so do the same leaving words once more."""
     allowed = kind in LEAVING[_hold_kind(turn.state)]
-    if allowed and turn.quiet and not turn.question_mark and turn.means("confirm_yes", "yes", f"leave_{kind}"):
+    if (
+        allowed
+        and turn.quiet
+        and not turn.question_mark
+        and turn.means("confirm_yes", "yes", f"leave_{kind}")
+    ):
         # Nothing of the hold stays, so a later concern is asked about again.
         state = State(language=turn.language)
         reply = turn.reply("say", state, turn.say(f"leave.done.{kind}"), turn.reach(state))
@@ -707,7 +725,7 @@ def _skills(turn: _Turn) -> Step | None:
     state = turn.state
     if turn.means("skills") and state.asked_topics:
         return _speak(turn, state, turn.say("self_harm.skills"), pending=None, topic="skills")
-    if turn.picked in SKILL_STEPS:
+    if turn.picked is not None and turn.picked in SKILL_STEPS:
         return _tell(turn, turn.picked, 1)
     if (state.pending or "").startswith("skill:") and turn.means("next"):
         _, name, number = (state.pending or "").split(":")

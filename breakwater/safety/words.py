@@ -146,7 +146,7 @@ REQUIRED_LINES = {EMERGENCY: "911", LIFELINE: "988", TEXT_LINE: "741741", POISON
 
 @dataclass(frozen=True)
 class Answers:
-    """Whole short answers by class, compared after `normalise`; words of politeness around them are allowed."""
+    """Whole short answers by class, compared after `normalise`; politeness around them is allowed."""
 
     phrases: Mapping[str, frozenset[str]]
     around: Mapping[str, frozenset[str]]
@@ -304,7 +304,7 @@ SCHEMA: dict[str, Spec] = {
 PLACEHOLDERS = ("clinic", "clinic_reach", *CLINIC_KEYS)
 
 ANSWER_CLASSES = (
-    "yes", "maybe", "hurt", "no", "skip", "idk", "hedge", "but", "keyword", "line_number", "next",
+    "yes", "maybe", "hurt", "no", "skip", "idk", "hedge", "but", "unsafe", "keyword", "line_number", "next",
     "no_call", "friend", "police", "program", "misread", "bye", "skills", "not_yet",
     *(f"leave_{kind}" for kind in LEAVES),
 )  # fmt: skip
@@ -341,7 +341,11 @@ class Words:
         return tuple(record.line(language) for record in self.records)
 
     def lines_for(
-        self, language: str, types: Iterable[str] = (), topics: Iterable[str] = (), level: Level = Level.CONCERN
+        self,
+        language: str,
+        types: Iterable[str] = (),
+        topics: Iterable[str] = (),
+        level: Level = Level.CONCERN,
     ) -> tuple[Line, ...]:
         """The lines that fit, 911 first when it is urgent, treatment information last; never empty."""
         about = {"always", "clinic", *types, *topics}
@@ -460,13 +464,17 @@ class _File:
         try:
             source = (folder / name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise WordsError(name, 0, "-", f"a readable UTF-8 file is expected ({type(error).__name__})") from error
+            raise WordsError(
+                name, 0, "-", f"a readable UTF-8 file is expected ({type(error).__name__})"
+            ) from error
         try:
             node = yaml.compose(source, Loader=yaml.SafeLoader)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             problem = getattr(error, "problem", None) or "not YAML"
-            raise WordsError(name, mark.line + 1 if mark else 0, "-", f"YAML is expected: {problem}") from error
+            raise WordsError(
+                name, mark.line + 1 if mark else 0, "-", f"YAML is expected: {problem}"
+            ) from error
         lines: dict[str, int] = {}
         return cls(name, _plain(node, "", lines, name), lines)
 
@@ -519,7 +527,9 @@ def _load_texts(file: _File, numbers: set[str]) -> dict[tuple[str, str, str], tu
         if key not in leaves:
             raise file.fail(key, "missing; " + _wanted(spec))
         for channel, language in itertools.product(spec.channels, LANGUAGES):
-            texts[key, language, channel] = _wordings(file, key, leaves[key], spec, channel, language, numbers)
+            texts[key, language, channel] = _wordings(
+                file, key, leaves[key], spec, channel, language, numbers
+            )
     return texts
 
 
@@ -591,7 +601,20 @@ def _digits(number: str) -> str:
     return re.sub(r"\D", "", number)
 
 
-_LINE_KEYS = {"id", "label", "call", "text", "body", "url", "kind", "hours", "for", "source", "read", "verified"}
+_LINE_KEYS = {
+    "id",
+    "label",
+    "call",
+    "text",
+    "body",
+    "url",
+    "kind",
+    "hours",
+    "for",
+    "source",
+    "read",
+    "verified",
+}
 
 
 def _load_lines(file: _File) -> tuple[LineRecord, ...]:
