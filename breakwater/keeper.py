@@ -152,7 +152,10 @@ class Keeper:
                     first_good = last_good
                     output.opened()
                     self.failed_starts = 0
+                    self.last_words = []
                     self.ready.set()
+                    if self.starts > 1:
+                        self._report(f"{child.name} answers again")
             elif starting and now - began > child.start_patience:
                 return 0.0, True
             elif not starting and now - last_good > child.stuck_after:

@@ -228,8 +228,9 @@ class Supervisor:
             if assistant.failed_starts > told and assistant.failed_starts in (3, 10):
                 told = assistant.failed_starts
                 self.console.say(
-                    "The assistant does not start. The front door goes on answering with the crisis lines, and "
-                    "the assistant is tried again and again; `breakwater doctor` says what may be wrong."
+                    "The assistant does not start. The front door goes on answering with the crisis "
+                    "lines, and the assistant is tried again and again; `breakwater doctor` says what may "
+                    "be wrong."
                 )
 
     def _watch(self) -> None:

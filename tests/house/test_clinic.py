@@ -249,7 +249,7 @@ def test_the_emergency_sentence_holds_the_lines() -> None:
     ("old", "new", "told"),
     [
         ("741741", "no number", "names 911, 988 and 741741"),
-        ("    es: Esto es un programa. Nadie vigila este chat.\n", "", "not_watched.no_alert.es"),
+        ("    es: Nadie vigila este chat.\n", "", "not_watched.no_alert.es"),
         ("who_sees:", "who: ", "who_sees"),
         ("kept:", "kept: none\nkept2:", "kept.one_hour.en"),
     ],
