@@ -72,29 +72,30 @@ CRISIS = message(
     [*LINES, CHAT],
 )
 EMERGENCY = message(
-    "Please call 911 now. Do not wait, even if you feel fine.\n\nThen call or text 988, or text HOME to 741741, "
-    "and stay with someone if you can.",
+    "Please call 911 now. Do not wait, even if you feel fine.\n\nThen call or text 988, or text HOME to "
+    "741741, and stay with someone if you can.",
     "emergency",
     (),
     [L911, L988, L741741],
 )
 HOLD = message(
-    "I'm still here, and the lines are still the right place: call or text 988, text HOME to 741741, in danger "
-    "call 911.\n\n· Reach a line, a person you trust, or an ER.\n· Put distance between you and anything you could "
-    "use, or ask someone to hold it.\n· Try not to be alone right now.",
+    "I'm still here, and the lines are still the right place: call or text 988, text HOME to 741741, in "
+    "danger call 911.\n\n· Reach a line, a person you trust, or an ER.\n· Put distance between you and "
+    "anything you could use, or ask someone to hold it.\n· Try not to be alone right now.",
     "hold",
     ("I don't want to call", "I'm safe for now"),
     LINES,
 )
 FAILSAFE = message(
-    "We could not answer. No person has seen this. Call or text 988, text HOME to 741741, in danger call 911.",
+    "We could not answer. No person has seen this. Call or text 988, text HOME to 741741, in danger call "
+    "911.",
     "failsafe",
     (),
     LINES,
 )
 STEP = message(
-    "Let your shoulders drop. Breathe in through your nose for 4, and out as if through a straw for 6. Eyes open "
-    "is fine. If slow breathing feels wrong, breathe as you like and just watch the circle.",
+    "Let your shoulders drop. Breathe in through your nose for 4, and out as if through a straw for 6. Eyes "
+    "open is fine. If slow breathing feels wrong, breathe as you like and just watch the circle.",
     "step",
     ("Next", "Again", "Pause", "Menu"),
     step={"exercise": "paced_breathing", "number": 2, "of": 5, "kind": "breathe", "seconds": [4, 6]},
@@ -108,9 +109,12 @@ ANSWERS = {
     "what's the point of any of this anymore": CHECKIN,
     "yes": CRISIS,
     "i want to die": CRISIS,
+    "is anyone there": FAILSAFE,
     "quiero morirme": {**CRISIS, "text": "Llama al 988 y oprime 2, envía AYUDA al 741741, o llama al 911."},
     "i took all of them ten minutes ago": EMERGENCY,
-    "next": message("Well done with your time.", "step", ("Next", "Menu"), step={**STEP["step"], "number": 3}),
+    "next": message(
+        "Well done with your time.", "step", ("Next", "Menu"), step={**STEP["step"], "number": 3}
+    ),
 }
 
 

@@ -20,7 +20,9 @@ ARGS = [
 def chromium() -> str | None:
     """The installed Chromium, or None for Playwright's own."""
     named = os.environ.get("BREAKWATER_CHROMIUM")
-    return named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return (
+        named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    )
 
 
 def launch(playwright: Playwright) -> Browser:
