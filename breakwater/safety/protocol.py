@@ -105,20 +105,26 @@ class State:
             return UNREADABLE
 
 
+_LEVELS: Final = {"talk": (Level.NONE,), "checkin": (Level.CONCERN,), "hold": (Level.CRISIS, Level.EMERGENCY)}
+_PENDING: Final = frozenset(
+    (
+        *(None, "again", "suicide", "return"),
+        *(f"leave:{kind}" for kind in LEAVES),
+        *(f"skill:{name}:{n}" for name, steps in SKILLS.items() for n in range(1, steps + 1)),
+    )
+)
+
+
 def _sound(state: State) -> bool:
     """Every field holds what it may hold, and they fit each other."""
-    topics = {None, *CHECKINS, "skills"}
-    pendings = {None, "again", "suicide", "return", *(f"leave:{kind}" for kind in LEAVES)}
-    pendings |= {f"skill:{name}:{n}" for name, steps in SKILLS.items() for n in range(1, steps + 1)}
-    levels = {"talk": {Level.NONE}, "checkin": {Level.CONCERN}, "hold": {Level.CRISIS, Level.EMERGENCY}}
     return (
-        state.level in levels.get(state.name, ())
+        state.level in _LEVELS.get(state.name, ())
         and set(state.types) <= set(TYPES)
         and set(state.topics) <= set(TOPICS)
         and set(state.asked_topics) <= set(CHECKINS)
-        and state.topic in topics
+        and state.topic in (None, *CHECKINS, "skills")
         and (state.name != "checkin" or state.topic in CHECKINS)
-        and state.pending in pendings
+        and state.pending in _PENDING
         and state.language in LANGUAGES
         and len(state.said) <= 500
         and all(isinstance(k, str) and type(n) is int and 0 <= n < 1000 for k, n in state.said)
@@ -330,7 +336,8 @@ class _Turn:
         number = self.words.answers.number(self._text)
         if number is not None and 1 <= number <= len(ids):
             return ids[number - 1]
-        return next((name for name in ids if self._is_label(name)), None)
+        # "I'm safe for now?" asks; it is not the answer of that label.
+        return None if self.question_mark else next((name for name in ids if self._is_label(name)), None)
 
     def _is_label(self, name: str) -> bool:
         if len(self._text) > 200:

@@ -156,8 +156,15 @@ class Answers:
 
     def classes(self, text: str) -> frozenset[str]:
         """The classes whose whole answer `text` is; empty for anything longer than a short answer."""
-        forms = tuple(_forms(text))
-        return frozenset(name for name in self.phrases if any(self._is(name, form) for form in forms))
+        found: set[str] = set()
+        for form in _forms(text):
+            cores: dict[frozenset[str], frozenset[str]] = {}  # classes share what may stand around
+            for name, around in self.around.items():
+                if around not in cores:
+                    cores[around] = frozenset(_cores(form, around))
+                if not cores[around].isdisjoint(self.phrases[name]):
+                    found.add(name)
+        return frozenset(found)
 
     def number(self, text: str) -> int | None:
         """1 for "1", "one", "the first", "opción 1"; None when `text` is no plain number."""
@@ -169,10 +176,13 @@ class Answers:
 
     def hedged_no(self, text: str) -> bool:
         """A "no" that goes on ("no but sometimes"): neither a plain no nor another subject."""
-        for form in _forms(text, limit=400):
-            words = form.split()
-            if words and words[0] in self.negations and not self._is("no", form) and len(words) > 1:
-                return bool(set(words[1:]) & self.phrases["but"]) or self._is("hedge", form)
+        words = normalise(text[:400]).split()
+        if (
+            len(words) > 1
+            and words[0] in self.negations
+            and not self._is("no", " ".join(words[:_ANSWER_WORDS]))
+        ):
+            return not self.phrases["but"].isdisjoint(words[1:]) or self._is("hedge", " ".join(words))
         return any(self._is("hedge", form) for form in _forms(text))
 
     def _is(self, name: str, form: str) -> bool:
@@ -187,13 +197,17 @@ def normalise(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
+_ANSWER_WORDS = 16  # a message of more words is no short answer
+
+
 def _forms(text: str, limit: int = 120) -> Iterator[str]:
     """The normal forms of a short answer, with drawn-out letters ("nooo") written once or twice."""
     if len(text) > limit:
         return
     form = normalise(text)
-    if form:
-        yield form
+    if not form or form.count(" ") >= _ANSWER_WORDS:
+        return
+    yield form
     for times in (r"\1", r"\1\1"):
         shorter = re.sub(r"([a-z])\1{2,}", times, form)
         if shorter and shorter != form:
