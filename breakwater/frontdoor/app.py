@@ -155,8 +155,8 @@ class Edge:
         ancestors = " ".join(("'self'", *settings.embed_origins)) if settings.embed_origins else "'none'"
         self._page = {
             "Content-Security-Policy": (
-                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-                f"base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+                f"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
             ),
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",

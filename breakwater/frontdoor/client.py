@@ -147,7 +147,7 @@ def _button(button: Any) -> tuple[str, str]:
 
 
 def _step(step: Any) -> Mapping[str, Any] | None:
-    """The step with its known keys alone; None when it is none. A wrong one costs its picture, not the words."""
+    """The step with its known keys alone; a wrong one costs its picture, not the words."""
     if not isinstance(step, dict):
         return None
     exercise, number, of, kind = (step.get(key) for key in ("exercise", "number", "of", "kind"))

@@ -65,6 +65,7 @@ class Answer:
     language: str = "en"
     verdict: Verdict = QUIET
     state: State = protocol.START
+    opened: str | None = None  # id of the web session that this message opened
     options: tuple[str, ...] = ()  # ids of the choices that may be picked by their number, in order
 
 
@@ -75,6 +76,7 @@ class Course:
     verdict: Verdict = QUIET
     session: Session | None = None
     failsafe: str | None = None
+    opened: str | None = None
 
 
 class Superseded(Exception):
@@ -137,7 +139,7 @@ class Turns:
             if message.opts_out and not danger:
                 return Answer(verdict=verdict)
             if session is None:
-                session = course.session = self._stranger(message)
+                session = course.session = self._stranger(message, course)
 
             # 4 The protocol. From here to the reply nothing waits: state and words belong together.
             open_before, offer = session.offers, None
@@ -187,7 +189,8 @@ class Turns:
             checked, replaced = guard.check(replies, verdict)
             if replaced:
                 self.metrics.replaced.inc()
-            return Answer(checked, None, language, verdict, session.state, () if replaced else options)
+                options = ()
+            return Answer(checked, None, language, verdict, session.state, course.opened, options)
 
     async def welcome(self, language: str, address: str | None) -> tuple[str, Answer]:
         """Open a web session: its id (empty when refused) and the first messages."""
@@ -277,11 +280,21 @@ class Turns:
                 return NO_CHOICE
         return None
 
-    def _stranger(self, message: Message) -> Session:
-        """For danger from somebody unknown. An id that this house once made is held from here on."""
-        if message.key and self.sessions.may_reopen(message.key):
-            return self.sessions.open(message.key, message.channel, message.language)
-        return self.sessions.passing(message.key, message.channel, message.language)
+    def _stranger(self, message: Message, course: Course) -> Session:
+        """A session for danger from somebody unknown, so that the hold is a hold.
+
+        An id that this house once made is open again; anybody else gets a new one with the answer, but for
+        an address that opens more than its share and for an id that its owner has ended.
+        """
+        if message.key:
+            known = self.sessions.may_reopen(message.key)
+            return (self.sessions.open if known else self.sessions.passing)(
+                message.key, message.channel, message.language
+            )
+        if message.address is not None and not self._per_opener.take(message.address):
+            return self.sessions.passing("", message.channel, message.language)
+        course.opened = self.sessions.new_id()
+        return self.sessions.open(self.sessions.web_key(course.opened), message.channel, message.language)
 
     # 4
 
@@ -300,7 +313,7 @@ class Turns:
 
     def _offered(self, session: Session, reply: Reply) -> Reply:
         """The protocol's reply with ids for its choices that hold for this session alone."""
-        made = {new_choice_id(): choice for choice in reply.choices}
+        made = {new_choice_id(): choice for choice in reply.choices if session.known}
         session.offers = {id_: Offer(choice.label, choice=choice.id) for id_, choice in made.items()}
         return dataclasses.replace(
             reply, choices=tuple(Choice(id_, choice.label) for id_, choice in made.items())
@@ -414,7 +427,7 @@ class Turns:
             with contextlib.suppress(Exception):  # the reply matters more than keeping it
                 self.sessions.put(session)
         state = session.state if session is not None else unreadable(message.language)
-        return Answer((guard.fixed(course.verdict),), None, message.language, course.verdict, state)
+        return Answer((guard.fixed(course.verdict),), None, message.language, course.verdict, state, course.opened)
 
     def _account(self, message: Message, course: Course, answer: Answer, seconds: float) -> None:
         verdict = answer.verdict

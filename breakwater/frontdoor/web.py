@@ -49,9 +49,11 @@ class Chat:
     async def open(self, request: Request) -> Response:
         raw, too_large = await read_body(request)
         language, fault, heard = _opening(raw, asked_language(request))
-        if fault is not None or too_large:
-            code = TOO_LARGE if too_large else MALFORMED
-            return self._answered(request, await self._take(request, Message("web", "", heard, fault=code)))
+        if fault is not None or too_large or heard:  # nothing is to be said here, but it may have been
+            message = Message("web", "", heard, language=language, fault=TOO_LARGE if too_large else MALFORMED)
+            answer = await self._take(request, message)
+            if answer.refusal is None or fault is not None or too_large:
+                return self._answered(request, answer)
         session, answer = await self._turns.welcome(language, self._address(request))
         if answer.refusal is not None:
             return self.refuse(request, answer.refusal, answer.language)
@@ -92,6 +94,8 @@ class Chat:
             "messages": render.messages(answer, self._settings.trace),
             "language": answer.language,
         }
+        if answer.opened is not None:
+            body["session"] = answer.opened
         if self._settings.trace:
             body["trace"] = render.trace_of(answer)
         return body
@@ -209,9 +213,8 @@ def _opening(raw: bytes, language: str) -> tuple[str, int | None, str]:
         body = parse(text)
     except ValueError:
         return language, MALFORMED, readable(text)
-    asked = body.get("language") if isinstance(body, dict) else 0
-    if asked is None:
-        return language, None, ""
-    if asked in LANGUAGES:
-        return str(asked), None, ""
-    return language, MALFORMED, "\n".join(strings(body))
+    asked = body.pop("language", None) if isinstance(body, dict) else ""
+    heard = "\n".join(strings([body, asked])) if asked not in LANGUAGES else "\n".join(strings(body))
+    if asked is not None and asked not in LANGUAGES:
+        return language, MALFORMED, heard
+    return str(asked or language), None, heard
