@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from breakwater.safety.words import Words
 
 MEMORY_NEEDED = 1_200_000_000
+CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -209,9 +210,8 @@ def available_memory() -> int:
 
     available = int(psutil.virtual_memory().available)
     with contextlib.suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text())
-        used = int((group / "memory.current").read_text())
+        limit = int((CGROUP / "memory.max").read_text())
+        used = int((CGROUP / "memory.current").read_text())
         available = min(available, limit - used)
     return available
 

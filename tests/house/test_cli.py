@@ -76,9 +76,14 @@ def test_the_contracts_examples() -> None:
 
 def test_bad_lines_are_answered_in_their_place_and_the_status_is_two() -> None:
     answers, status = screened(
-        {"id": "a", "text": "hello"}, b"not json", {"id": [1], "text": "x"}, {"id": "b"}, {"id": "c", "text": 7}, b"",
+        {"id": "a", "text": "hello"},
+        b"not json",
+        {"id": [1], "text": "x"},
+        {"id": "b"},
+        {"id": "c", "text": 7},
+        b"",
         {"id": "d", "text": "I want to die", "other": 1},
-    )  # fmt: skip
+    )
     assert status == 2
     assert [answer["id"] for answer in answers][:2] == ["a", None]
     assert ["error" in answer for answer in answers] == [False, True, True, True, True, False]
@@ -136,7 +141,8 @@ def test_screen_imports_nothing_large() -> None:
         "from breakwater.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print([m for m in ('rasa', 'spacy', 'tensorflow', 'starlette', 'httpx', 'requests', 'numpy') if m in sys.modules])"
+        "large = ('rasa', 'spacy', 'tensorflow', 'starlette', 'httpx', 'requests', 'numpy')\n"
+        "print([name for name in large if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], input=b"", capture_output=True, cwd=paths.ROOT, timeout=60
