@@ -26,9 +26,7 @@ Run = Callable[[Any, CollectingDispatcher, Tracker, dict[str, Any]], Events]
 
 def _never_raises(run: Run) -> Run:
     @functools.wraps(run)
-    def safe(
-        self: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
-    ) -> Events:
+    def safe(self: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
         try:
             return run(self, dispatcher, tracker, domain)
         except Exception as error:
@@ -141,7 +139,9 @@ def _language(tracker: Tracker) -> str:
 def _place(running: str, tracker: Tracker) -> exercise.Place:
     step = tracker.get_slot("step")
     notes = tracker.get_slot("notes")
-    return exercise.Place(running, step if isinstance(step, int) else 1, notes if isinstance(notes, dict) else {})
+    return exercise.Place(
+        running, step if isinstance(step, int) else 1, notes if isinstance(notes, dict) else {}
+    )
 
 
 def _place_slots(place: exercise.Place | None) -> Events:

@@ -44,7 +44,10 @@ class TurnOutput(CollectingOutputChannel):
             found["buttons"] = [
                 {"title": button["title"], "payload": button["payload"]} for button in message["buttons"]
             ]
-        custom = {**(message.get("custom") or {}), **{key: message[key] for key in _EXTRAS if message.get(key)}}
+        custom = {
+            **(message.get("custom") or {}),
+            **{key: message[key] for key in _EXTRAS if message.get(key)},
+        }
         if custom:
             found["custom"] = custom
         if found["text"] or custom:
@@ -129,9 +132,7 @@ def _message(request: Request) -> UserMessage | None:
     metadata = {key: metadata[key] for key in ("language", "channel", "screened") if key in metadata}
     if metadata.get("screened") is True:
         metadata = trust.mark(metadata)
-    return UserMessage(
-        text[:LONGEST], TurnOutput(), sender, input_channel=NAME, metadata=metadata
-    )
+    return UserMessage(text[:LONGEST], TurnOutput(), sender, input_channel=NAME, metadata=metadata)
 
 
 async def _forget(store: Any, sender: str) -> None:

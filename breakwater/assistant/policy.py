@@ -10,7 +10,7 @@ import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Text  # noqa: UP035  (Rasa reads these annotations)
+from typing import Any, Dict, List, Optional  # noqa: UP035  (Rasa reads these annotations)
 
 from rasa.core.constants import POLICY_MAX_HISTORY, POLICY_PRIORITY
 from rasa.core.policies.policy import Policy, PolicyPrediction, SupportedData
@@ -33,7 +33,8 @@ from rasa.shared.core.trackers import DialogueStateTracker
 
 from breakwater import clinic
 from breakwater.assistant import trust
-from breakwater.safety import protocol, screen, words
+from breakwater.safety import protocol, words
+from breakwater.safety.screen import default_rulebook, screen
 from breakwater.safety.verdict import Context, Level, Verdict
 
 logger = logging.getLogger(__name__)
@@ -69,12 +70,12 @@ class SafetyPolicy(Policy):
         return SupportedData.ML_AND_RULE_DATA
 
     @staticmethod
-    def get_default_config() -> Dict[Text, Any]:  # noqa: UP006
+    def get_default_config() -> Dict[str, Any]:  # noqa: UP006
         return {POLICY_PRIORITY: PRIORITY, POLICY_MAX_HISTORY: 1}
 
     def __init__(
         self,
-        config: Dict[Text, Any],  # noqa: UP006
+        config: Dict[str, Any],  # noqa: UP006
         model_storage: ModelStorage,
         resource: Resource,
         execution_context: ExecutionContext,
@@ -86,7 +87,7 @@ class SafetyPolicy(Policy):
     @classmethod
     def load(
         cls,
-        config: Dict[Text, Any],  # noqa: UP006
+        config: Dict[str, Any],  # noqa: UP006
         model_storage: ModelStorage,
         resource: Resource,
         execution_context: ExecutionContext,
@@ -107,7 +108,7 @@ class SafetyPolicy(Policy):
         self,
         tracker: DialogueStateTracker,
         domain: Domain,
-        rule_only_data: Optional[Dict[Text, Any]] = None,  # noqa: UP006, UP045
+        rule_only_data: Optional[Dict[str, Any]] = None,  # noqa: UP006, UP045
         **kwargs: Any,
     ) -> PolicyPrediction:
         events = list(tracker.events)
@@ -177,7 +178,11 @@ def decide(earlier: Sequence[Event], heard: UserUttered, known: words.Words | No
         return _decide(earlier, heard, known)
     except Exception as error:
         # The last ring: whatever breaks here must end in the lines, and an unreadable hold is an open hold.
-        logger.error("Safety decision failed (%s), fault %s: the last resort is said.", type(error).__name__, next(faults))
+        logger.error(
+            "Safety decision failed (%s), fault %s: the last resort is said.",
+            type(error).__name__,
+            next(faults),
+        )
         return Decision(
             text=words.LAST_RESORT,
             state=protocol.UNREADABLE.to_json(),
@@ -192,7 +197,7 @@ def _decide(earlier: Sequence[Event], heard: UserUttered, known: words.Words | N
     screened = trust.screened(metadata)
     before = _stored_state(earlier)
     state = protocol.START if before is None else protocol.State.from_json(before)
-    verdict = screen.screen(text, Context(asked=state.question, recent=tuple(_recent(earlier))))
+    verdict = screen(text, Context(asked=state.question, recent=tuple(_recent(earlier))))
     language = _language(verdict, metadata, text)
     if screened and state.name == "talk" and verdict.level < Level.CRISIS:
         # The front door has asked already whatever there was to ask.
@@ -255,7 +260,8 @@ def _language(verdict: Verdict, metadata: Mapping[str, Any], text: str) -> str |
 
 def _changed(events: Sequence[Event], language: str | None) -> str | None:
     present = next(
-        (e.value for e in reversed(events) if isinstance(e, SlotSet) and e.key == LANGUAGE_SLOT and e.value), "en"
+        (e.value for e in reversed(events) if isinstance(e, SlotSet) and e.key == LANGUAGE_SLOT and e.value),
+        "en",
     )
     return language if language != present else None
 
@@ -282,7 +288,7 @@ def _clinic_words() -> words.Words | None:
     supervisor refuses to start with one, and each message meets the last resort when nothing can be read.
     """
     try:
-        screen.default_rulebook()
+        default_rulebook()
         house = clinic.load_clinic()
         return words.load_words().for_clinic(house.name, house.phone, house.lines, house.sentences())
     except Exception as error:

@@ -11,19 +11,20 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rasa.core.brokers.broker import EventBroker
-from rasa.core.tracker_store import SerializedTrackerAsText, TrackerStore
+from rasa.core.tracker_store import TrackerStore
 from rasa.shared.core.constants import ACTION_LISTEN_NAME
+from rasa.shared.core.conversation import Dialogue
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import ActionExecuted, Event, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
 CONVERSATIONS = 5000
 IDLE_MINUTES = 24 * 60
-EVENTS = 160  # a talk is trimmed when it has more …
-KEPT_TURNS = 8  # … to its last turns
+EVENTS = 120  # a talk is trimmed when it has more …
+KEPT_TURNS = 6  # … to its last turns
 
 
-class BoundedTrackerStore(TrackerStore, SerializedTrackerAsText):
+class BoundedTrackerStore(TrackerStore):
     """`conversations` at most, each dropped after `idle_minutes`, each trimmed beyond `events` events."""
 
     def __init__(
@@ -39,18 +40,22 @@ class BoundedTrackerStore(TrackerStore, SerializedTrackerAsText):
     ) -> None:
         super().__init__(domain, event_broker)
         self._most, self._idle, self._events, self._clock = conversations, idle_minutes * 60, events, clock
-        self._kept: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[float, list[Event]]] = OrderedDict()
 
     async def save(self, tracker: DialogueStateTracker) -> None:
         await self.stream_events(tracker)
-        self._kept[tracker.sender_id] = (self._clock(), self.serialise_tracker(self._trimmed(tracker)))
+        self._kept[tracker.sender_id] = (self._clock(), self._trimmed(list(tracker.events)))
         self._kept.move_to_end(tracker.sender_id)
         self._drop_old()
 
     async def retrieve(self, sender_id: str) -> DialogueStateTracker | None:
         self._drop_old()
         found = self._kept.get(sender_id)
-        return self.deserialise_tracker(sender_id, found[1]) if found else None
+        if found is None:
+            return None
+        tracker = self.init_tracker(sender_id)
+        tracker.recreate_from_dialogue(Dialogue(sender_id, list(found[1])))
+        return tracker
 
     async def keys(self) -> Iterable[str]:
         return list(self._kept)
@@ -67,20 +72,14 @@ class BoundedTrackerStore(TrackerStore, SerializedTrackerAsText):
                 return
             self._kept.popitem(last=False)
 
-    def _trimmed(self, tracker: DialogueStateTracker) -> DialogueStateTracker:
-        events = list(tracker.events)
+    def _trimmed(self, events: list[Event]) -> list[Event]:
         if len(events) <= self._events:
-            return tracker
+            return events
         starts = [at for at, event in enumerate(events) if isinstance(event, UserUttered)]
         if len(starts) <= KEPT_TURNS:
-            return tracker
+            return events
         cut = starts[-KEPT_TURNS]
-        kept: list[Event] = [*_slots_before(events[:cut]), ActionExecuted(ACTION_LISTEN_NAME), *events[cut:]]
-        short = DialogueStateTracker(tracker.sender_id, self.domain.slots)
-        short.model_id, short.assistant_id = tracker.model_id, tracker.assistant_id
-        for event in kept:
-            short.update(event)
-        return short
+        return [*_slots_before(events[:cut]), ActionExecuted(ACTION_LISTEN_NAME), *events[cut:]]
 
 
 def _slots_before(events: Iterable[Event]) -> list[Event]:
@@ -90,5 +89,3 @@ def _slots_before(events: Iterable[Event]) -> list[Event]:
         if isinstance(event, SlotSet) and (event.value is not None or event.key != "safety_state"):
             last[event.key] = event.value
     return [SlotSet(key, value) for key, value in last.items() if value is not None]
-
-
