@@ -204,9 +204,10 @@ def bench_ours(folder: Path, seconds: float, console: Console) -> tuple[Bot, dic
         "BREAKWATER_RASA_PORT": str(rasa_port),
         "BREAKWATER_ACTIONS_PORT": str(actions_port),
         "BREAKWATER_VAR": str(folder),
-        # One address sends everything here; the limits themselves still run.
-        "BREAKWATER_LIMIT_SESSION": "1000000",
-        "BREAKWATER_LIMIT_ADDRESS": "1000000",
+        # One address sends everything here: no limit.
+        "BREAKWATER_LIMIT_SESSION": "0",
+        "BREAKWATER_LIMIT_ADDRESS": "0",
+        "BREAKWATER_LIMIT_OPENING": "0",
     }
     quiet([sys.executable, "-m", "breakwater", "train"], paths.ROOT)
 

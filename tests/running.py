@@ -38,7 +38,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         "BREAKWATER_PUBLIC_URL": PUBLIC_URL,
         "BREAKWATER_TRACE": "1",
         # Every test comes from one address; the limits have tests of their own.
-        "BREAKWATER_LIMIT_ADDRESS": "100000",
+        "BREAKWATER_LIMIT_ADDRESS": "0",
+        "BREAKWATER_LIMIT_OPENING": "0",
     }
     log = folder / "run.log"
     process = Process([sys.executable, "-m", "breakwater", "run"], log, env)

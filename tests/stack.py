@@ -156,6 +156,9 @@ class FrontDoor:
             "BREAKWATER_SMS_TOKENS": SMS_TOKEN,
             "BREAKWATER_PUBLIC_URL": PUBLIC_URL,
             "BREAKWATER_TRACE": "1",
+            # All these people come from one address; the limit of a session stays.
+            "BREAKWATER_LIMIT_ADDRESS": "0",
+            "BREAKWATER_LIMIT_OPENING": "0",
             **(env or {}),
         }
         self.process = Process([sys.executable, "-m", module], folder / "frontdoor.log", self.environment)
