@@ -443,7 +443,7 @@ def _apart(word: str, lexicon: Lexicon) -> tuple[str, ...]:
         for at in range(0, min(len(word), 100_000), MAX_JOINED - 60):
             out.extend(_apart(word[at : at + MAX_JOINED], lexicon))
         return tuple(out)
-    known, plain, expand = lexicon.known, lexicon.plain, lexicon.expand
+    known, plain, expand, keys = lexicon.known, lexicon.plain, lexicon.expand, lexicon.keys
     size = len(word)
     best: list[tuple[int, int] | None] = [None] * (size + 1)  # (cost, where the last word began)
     best[0] = (0, 0)
@@ -459,7 +459,7 @@ def _apart(word: str, lexicon: Lexicon) -> tuple[str, ...]:
                     continue
                 cost = here[0] + 4
             elif part in known or part in plain or part in expand:
-                cost = here[0] + (3 if length == 2 else 2)
+                cost = here[0] + (3 if length == 2 else 1 if part in keys else 2)
             else:
                 continue
             there = best[end]
@@ -476,11 +476,12 @@ def _apart(word: str, lexicon: Lexicon) -> tuple[str, ...]:
     parts.reverse()
     if len(parts) == 1 and parts[0] in known:
         return tuple(expand.get(parts[0], (parts[0],)))
-    keys = lexicon.keys
-    if not any(part in keys for part in parts):
+    weighty = [part for part in parts if part in keys]
+    if len(parts) == 2:  # "the rapist" stands in "therapist"; two words join only when both weigh
+        if len(weighty) < 2 and not any(len(part) >= 8 for part in weighty):
+            return ()
+    elif not weighty and len(parts) < 3:
         return ()
-    if len(parts) == 2 and not all(part in keys for part in parts):
-        return ()  # "the rapist" stands in "therapist"; two words join only when both weigh
     return tuple(word for part in parts for word in expand.get(part, (part,)))
 
 
