@@ -151,6 +151,7 @@ class Edge:
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._last_words = _last_words()
         self._origins = frozenset(settings.embed_origins)
         ancestors = " ".join(("'self'", *settings.embed_origins)) if settings.embed_origins else "'none'"
         self._page = {
@@ -193,7 +194,11 @@ class Edge:
             note("request_broke", logging.ERROR, error=where(error))
             self._metrics.failsafe.labels("internal").inc()
             if not begun:
-                await _last_words(scope["path"])(scope, receive, with_headers)
+                path = scope["path"]
+                words = next(
+                    (made for start, made in self._last_words.items() if path.startswith(start)), None
+                )
+                await (words or self._last_words["/"])()(scope, receive, with_headers)
 
     def _cors(self, scope: Scope) -> dict[str, str]:
         """Pages of the clinic that embed the widget inline may talk; anybody's page may load its files."""
@@ -216,13 +221,15 @@ class Edge:
         }
 
 
-def _last_words(path: str) -> Response:
-    """What a person gets when even refusing broke."""
+def _last_words() -> dict[str, Callable[[], Response]]:
+    """What a person gets when even refusing broke, by the path's beginning: made at start, from nothing."""
     reply = guard.fixed(Verdict(Level.NONE))
-    if path == "/sms":
-        return Response(render.twiml([LAST_RESORT]), media_type="text/xml")
-    if path.startswith("/chat/"):
-        said = {"messages": render.messages(Answer((reply,)), False)}
-        return Response(render.as_json(said), media_type="application/json")
-    body = {"error": "internal", "reason": LAST_RESORT, "lines": render.lines(reply.lines)}
-    return Response(render.as_json(body), 503, media_type="application/json")
+    twiml = render.twiml([LAST_RESORT])
+    messages = render.as_json({"messages": render.messages(Answer((reply,)), False)})
+    lines = render.lines(reply.lines)
+    refusal = render.as_json({"error": "internal", "reason": LAST_RESORT, "lines": lines})
+    return {
+        "/sms": lambda: Response(twiml, media_type="text/xml"),
+        "/chat/": lambda: Response(messages, media_type="application/json"),
+        "/": lambda: Response(refusal, 503, media_type="application/json"),
+    }

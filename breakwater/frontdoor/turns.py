@@ -353,21 +353,19 @@ class Turns:
         seconds = self.settings.deadline if step.reply is None else self.settings.greeting_deadline
         until = started + seconds
         try:
-            with anyio.fail_after(max(0.0, until - time.monotonic())):
-                async with session.lock:
-                    if session.generation != generation:
-                        raise Superseded
-                    said = await self.assistant.say(
-                        session.conversation,
-                        asked,
-                        language=session.language,
-                        channel=session.channel,
-                        deadline=until - time.monotonic(),
-                    )
-        except TimeoutError:
-            if session.generation != generation:
-                raise Superseded from None
-            raise AssistantFault("busy") from None
+            await self._turn_in(session, until)
+            try:
+                if session.generation != generation:
+                    raise Superseded
+                said = await self.assistant.say(
+                    session.conversation,
+                    asked,
+                    language=session.language,
+                    channel=session.channel,
+                    deadline=until - time.monotonic(),
+                )
+            finally:
+                session.lock.release()
         except AssistantFault:
             if session.generation != generation:
                 raise Superseded from None
@@ -375,6 +373,14 @@ class Turns:
         if session.generation != generation:
             raise Superseded
         return said
+
+    @staticmethod
+    async def _turn_in(session: Session, until: float) -> None:
+        try:
+            with anyio.fail_after(max(0.0, until - time.monotonic())):
+                await session.lock.acquire()
+        except TimeoutError:
+            raise AssistantFault("busy") from None
 
     def _try_again(self, session: Session, before: dict[str, Offer]) -> Reply:
         """We could not answer; the assistant's choices of before stay open."""
@@ -427,7 +433,9 @@ class Turns:
             with contextlib.suppress(Exception):  # the reply matters more than keeping it
                 self.sessions.put(session)
         state = session.state if session is not None else unreadable(message.language)
-        return Answer((guard.fixed(course.verdict),), None, message.language, course.verdict, state, course.opened)
+        return Answer(
+            (guard.fixed(course.verdict),), None, message.language, course.verdict, state, course.opened
+        )
 
     def _account(self, message: Message, course: Course, answer: Answer, seconds: float) -> None:
         verdict = answer.verdict

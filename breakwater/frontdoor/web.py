@@ -50,7 +50,9 @@ class Chat:
         raw, too_large = await read_body(request)
         language, fault, heard = _opening(raw, asked_language(request))
         if fault is not None or too_large or heard:  # nothing is to be said here, but it may have been
-            message = Message("web", "", heard, language=language, fault=TOO_LARGE if too_large else MALFORMED)
+            message = Message(
+                "web", "", heard, language=language, fault=TOO_LARGE if too_large else MALFORMED
+            )
             answer = await self._take(request, message)
             if answer.refusal is None or fault is not None or too_large:
                 return self._answered(request, answer)

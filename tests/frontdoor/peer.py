@@ -16,7 +16,9 @@ MENU = [
 ]
 
 
-def say(text: str = "I hear you.", buttons: list[dict[str, str]] | None = None, **more: Any) -> list[dict[str, Any]]:
+def say(
+    text: str = "I hear you.", buttons: list[dict[str, str]] | None = None, **more: Any
+) -> list[dict[str, Any]]:
     return [{"text": text, **({"buttons": buttons} if buttons else {}), **more}]
 
 
