@@ -46,17 +46,19 @@ const WORDS = {
     kept: "Your words are still in the box below.",
     again: "Try again",
     anew: "Begin again",
+    unseen: "No person has seen this.",
     failed: {
-      start: "We could not start the chat. The lines work without it.",
-      any: "We could not answer. No person has seen this.",
-      late: "We could not answer in time. No person has seen this.",
-      offline:
-        "We could not answer: this device seems to be offline. No person has seen this. " +
+      start: ["We could not start the chat. The lines work without it."],
+      any: ["We could not answer."],
+      late: ["We could not answer in time."],
+      offline: [
+        "We could not answer: this device seems to be offline.",
         "Calls and texts need a phone signal, not the internet.",
-      404: "This talk has ended on our side, so we could not answer. No person has seen this. You can begin again.",
-      409: "That answer is no longer open, so we could not use it. No person has seen this. Pick from the newest ones, or write it in your own words.",
-      413: "That message is too long for us, so we could not answer. No person has seen this. You could send a part of it.",
-      429: "That came faster than we can answer. No person has seen this. Wait a few seconds, then try again.",
+      ],
+      404: ["This talk has ended on our side, so we could not answer.", "You can begin again."],
+      409: ["That answer is no longer open.", "Pick from the newest ones, or write it in your own words."],
+      413: ["That message is too long for us, so we could not answer.", "You could send a part of it."],
+      429: ["That came faster than we can answer.", "Wait a few seconds, then try again."],
     },
     lines: [
       { id: "988", label: "988 Suicide & Crisis Lifeline", call: "988", text: "988" },
@@ -105,20 +107,22 @@ const WORDS = {
     kept: "Tus palabras siguen en el cuadro de abajo.",
     again: "Intentar otra vez",
     anew: "Empezar de nuevo",
+    unseen: "Ninguna persona ha visto esto.",
     failed: {
-      start: "No pudimos empezar el chat. Las líneas funcionan sin él.",
-      any: "No pudimos responder. Ninguna persona ha visto esto.",
-      late: "No pudimos responder a tiempo. Ninguna persona ha visto esto.",
-      offline:
-        "No pudimos responder: este dispositivo parece no tener conexión. Ninguna persona ha visto esto. " +
+      start: ["No pudimos empezar el chat. Las líneas funcionan sin él."],
+      any: ["No pudimos responder."],
+      late: ["No pudimos responder a tiempo."],
+      offline: [
+        "No pudimos responder: este dispositivo parece no tener conexión.",
         "Las llamadas y los mensajes de texto necesitan señal de teléfono, no internet.",
-      404: "Esta conversación terminó de nuestro lado y no pudimos responder. Ninguna persona ha visto esto. Puedes empezar de nuevo.",
-      409: "Esa respuesta ya no está abierta y no pudimos usarla. Ninguna persona ha visto esto. Elige entre las más nuevas o escríbelo con tus palabras.",
-      413: "Ese mensaje es demasiado largo para nosotros y no pudimos responder. Ninguna persona ha visto esto. Puedes enviar una parte.",
-      429: "Eso llegó más rápido de lo que podemos responder. Ninguna persona ha visto esto. Espera unos segundos e intenta otra vez.",
+      ],
+      404: ["Esta conversación terminó de nuestro lado y no pudimos responder.", "Puedes empezar de nuevo."],
+      409: ["Esa respuesta ya no está abierta.", "Elige entre las más nuevas, o escríbelo con tus palabras."],
+      413: ["Ese mensaje es demasiado largo y no pudimos responder.", "Puedes enviar una parte."],
+      429: ["Eso llegó más rápido de lo que podemos responder.", "Espera unos segundos e intenta otra vez."],
     },
     lines: [
-      { id: "988", label: "Línea 988 de Prevención del Suicidio y Crisis (oprime 2)", call: "988", text: "988", body: "AYUDA" },
+      { id: "988", label: "Línea 988 de Suicidio y Crisis (oprime 2)", call: "988", text: "988", body: "AYUDA" },
       { id: "741741", label: "Crisis Text Line", text: "741741", body: "AYUDA" },
       { id: "911", label: "En peligro ahora mismo", call: "911" },
     ],
@@ -436,7 +440,7 @@ class BreakwaterChat extends HTMLElement {
     }
     this.#announce(spoken.join("\n"));
     if (lead) lead.focus({ preventScroll: true });
-    this.#look(lead ?? first);
+    this.#look(lead ?? first, lead ?? this.#parts.log.lastElementChild);
   }
 
   #said(message) {
@@ -463,29 +467,31 @@ class BreakwaterChat extends HTMLElement {
     );
   }
 
-  /** The calm full-width card: its name and words are read out when focus reaches it. */
+  /** The calm full-width card: the first words, then at once the lines. Read out when focus reaches it. */
   #card(message) {
     const w = this.#words;
-    const words = make("div", { class: "words", id: `words-${(cards += 1)}` }, ...texts(message.text));
+    const id = `words-${(cards += 1)}`;
+    const [first, ...rest] = texts(message.text);
     const attributes = {
       class: `card ${message.kind}`,
       role: "group",
       tabindex: "-1",
       lang: this.#language,
       "aria-label": w.important,
-      "aria-describedby": words.id,
+      "aria-describedby": `${id} ${id}-rest`,
     };
     const lines = listed(message.lines);
     return make(
       "div",
       attributes,
-      words,
-      this.#lines(lines.length ? lines : w.lines, true),
+      make("div", { class: "words", id }, first),
+      this.#lines(lines.length ? lines : w.lines),
+      make("div", { class: "words", id: `${id}-rest`, hidden: !rest.length }, ...rest),
       this.#choices(listed(message.choices)),
     );
   }
 
-  #lines(lines, big = false) {
+  #lines(lines) {
     const w = this.#words;
     const items = lines.map((line) => {
       const ways = [];
@@ -498,7 +504,7 @@ class BreakwaterChat extends HTMLElement {
       }
       return make("li", {}, make("span", { class: "label" }, line.label), make("span", { class: "ways" }, ...ways));
     });
-    return make("ul", { class: big ? "lines big" : "lines" }, ...items);
+    return make("ul", { class: "lines" }, ...items);
   }
 
   #choices(choices) {
@@ -614,7 +620,8 @@ class BreakwaterChat extends HTMLElement {
   #failed(failure, said, bubble) {
     const w = this.#words;
     const why = said.start && failure.why === "any" ? "start" : failure.why;
-    const sentences = [w.failed[why] ?? w.failed[said.start ? "start" : "any"]];
+    const [what, next] = w.failed[why] ?? w.failed[said.start ? "start" : "any"];
+    const sentences = [what, !said.start && w.unseen, next];
     if (bubble) {
       bubble.classList.add("lost");
       bubble.append(make("p", { class: "mark" }, w.lost));
@@ -636,9 +643,9 @@ class BreakwaterChat extends HTMLElement {
     const card = make(
       "div",
       { class: "card failure", role: "alert" },
-      make("p", { class: "words" }, sentences.join(" ")),
+      make("p", { class: "words" }, sentences.filter(Boolean).join(" ")),
       pointless ? null : make("button", { type: "button", class: "again", click: again }, label),
-      this.#lines(lines, true),
+      this.#lines(lines),
     );
     this.#look(this.#add(card));
   }
@@ -757,9 +764,13 @@ class BreakwaterChat extends HTMLElement {
     }
   }
 
-  #look(part) {
-    const tall = part.getBoundingClientRect().height > innerHeight / 2;
-    part.scrollIntoView({ block: tall || part.classList.contains("card") ? "start" : "nearest", behavior: motionless() ? "auto" : "smooth" });
+  /** Scrolls to what is new: to its end when all of it fits, else to where reading begins. */
+  #look(first, last = first) {
+    const room = innerHeight - this.#parts.top.offsetHeight - this.#parts.box.form.offsetHeight;
+    const fits = last.getBoundingClientRect().bottom - first.getBoundingClientRect().top < room;
+    const behavior = motionless() ? "auto" : "smooth";
+    if (fits && !first.classList.contains("card")) last.scrollIntoView({ block: "nearest", behavior });
+    else first.scrollIntoView({ block: "start", behavior });
   }
 
   #announce(words) {
@@ -777,6 +788,16 @@ const after = (ms) => new Promise((done) => setTimeout(done, ms));
 /** "Text HOME to 741741" → ["Text HOME to", "741741"] */
 const split = (words, number) => [words.slice(0, words.lastIndexOf(number)).trim(), number];
 
-const texts = (text) => text.split(/\n\s*\n/).map((paragraph) => make("p", {}, paragraph.trim()));
+/** One paragraph for each line; lines that begin with "- " or "· " become a list. */
+function texts(text) {
+  const parts = [];
+  for (const line of text.split("\n")) {
+    const item = line.match(/^\s*[-·•] (.*)/);
+    if (!item) parts.push(line.trim() ? make("p", {}, line.trim()) : null);
+    else if (parts.at(-1)?.localName === "ul") parts.at(-1).append(make("li", {}, item[1]));
+    else parts.push(make("ul", {}, make("li", {}, item[1])));
+  }
+  return parts.filter(Boolean);
+}
 
 customElements.define("breakwater-chat", BreakwaterChat);

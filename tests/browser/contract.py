@@ -106,6 +106,7 @@ ANSWERS = {
     "i feel so anxious today": HEARD,
     "anxious": HEARD,
     "slow-breathing": STEP,
+    "slow breathing": STEP,
     "what's the point of any of this anymore": CHECKIN,
     "yes": CRISIS,
     "i want to die": CRISIS,
@@ -190,9 +191,9 @@ def handler(contract: Contract) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             opens = self.path == "/chat/sessions"
+            mode = contract.opening if opens else contract.mode
             if not opens:
                 contract.posts.append(body)
-            mode = contract.opening if opens else contract.mode
             if mode == "hang":
                 contract.released.wait(60)
                 self.close_connection = True

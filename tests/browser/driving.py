@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from collections.abc import Callable
 
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
@@ -27,6 +29,14 @@ def chromium() -> str | None:
 
 def launch(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=chromium(), args=ARGS)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 5.0) -> None:
+    """For what happens at the server, which the page cannot be asked about."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
 
 
 class Talk:
@@ -55,6 +65,16 @@ class Talk:
         before = self.turns.count()
         self.page.locator("breakwater-chat .choice:enabled", has_text=label).last.click()
         return self.answered(before)
+
+    def breathe(self) -> None:
+        """On to the first step with a circle, by whatever is offered first."""
+        self.say("slow breathing")
+        for _ in range(6):
+            if self.page.locator("breakwater-chat .breathe").count():
+                return
+            before = self.turns.count()
+            self.turns.last.locator(".choice:enabled").first.click()
+            self.answered(before)
 
     def answered(self, before: int) -> Locator:
         answer = self.turns.nth(before)

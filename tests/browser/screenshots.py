@@ -50,7 +50,7 @@ def talked(talk: Talk) -> None:
 
 def exercise(talk: Talk) -> None:
     talked(talk)
-    talk.pick("breath")
+    talk.breathe()
     expect(talk.page.locator(".breathe").last).to_be_visible()
     talk.page.wait_for_timeout(2500)
 
@@ -134,7 +134,7 @@ def take(browser: Browser, url: str, shot: Shot) -> None:
         page.evaluate("size => document.documentElement.style.fontSize = size", shot.root)
     if shot.script:
         shot.visit(Talk(page))
-    page.wait_for_timeout(600)
+    page.wait_for_timeout(1200)
     FOLDER.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=FOLDER / f"{shot.name}.png")
     if shot.name == "exercise-desktop" and "--readme" in sys.argv:

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import EXIT
 from tests.browser.contract import Contract
-from tests.browser.driving import Talk
+from tests.browser.driving import Talk, wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -17,10 +17,7 @@ pytestmark = pytest.mark.browser
 def gone(talk: Talk, contract: Contract, session: str) -> None:
     talk.page.wait_for_url(EXIT)
     expect(talk.page.locator("body")).to_have_text("elsewhere")
-    for _ in range(50):
-        if session in contract.deleted:
-            break
-        talk.page.wait_for_timeout(50)
+    wait_until(lambda: bool(contract.deleted))
     assert contract.deleted == [session]
 
 
@@ -54,7 +51,7 @@ def test_quick_exit_leaves_a_blank_page_even_when_no_page_follows(talk: Talk, co
     talk.page.context.route(EXIT, lambda route: route.fulfill(status=204))  # the browser stays where it is
     talk.page.get_by_role("link", name="Leave quickly").click()
     expect(talk.page.locator("body")).to_be_empty()
-    talk.page.wait_for_timeout(200)
+    wait_until(lambda: bool(contract.deleted))
     assert contract.deleted == [session]
 
 
@@ -137,7 +134,7 @@ def test_reload_forgets(talk: Talk, contract: Contract) -> None:
     talk.page.reload()
     expect(talk.page.get_by_role("button", name="Start chat")).to_be_visible()
     expect(talk.page.get_by_text("I want to die")).to_have_count(0)
-    talk.page.wait_for_timeout(300)
+    wait_until(lambda: bool(contract.deleted))
     assert contract.deleted == [session]
     talk.start()
     expect(talk.box).to_have_value("")
@@ -161,5 +158,5 @@ def test_a_page_that_was_put_away_is_empty(talk: Talk, contract: Contract) -> No
     )
     talk.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
     expect(talk.page.get_by_role("button", name="Start chat")).to_be_visible()
-    talk.page.wait_for_timeout(200)
+    wait_until(lambda: bool(contract.deleted))
     assert contract.deleted == [session]
