@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from breakwater.errors import SetupError
+
+if TYPE_CHECKING:
+    from breakwater.safety.rulebook import RuleBook
 
 app = typer.Typer(
     name="breakwater",
@@ -51,14 +54,9 @@ def train(
 @app.command()
 def screen() -> None:
     """Screen messages: JSON lines in, one verdict as a JSON line out for each."""
-    from breakwater.safety.rulebook import RuleBookError
-    from breakwater.safety.screen import default_rulebook
     from breakwater.safety.stream import run_screen
 
-    try:
-        book = default_rulebook()
-    except RuleBookError as error:
-        raise SetupError(str(error)) from None
+    book = _rulebook()
     sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     try:
         status = run_screen(sys.stdin.buffer, sys.stdout, book)
@@ -73,15 +71,13 @@ def screen() -> None:
 @app.command()
 def explain(
     text: Annotated[str, typer.Argument(help="What somebody might write.", show_default=False)],
+    asked: Annotated[str, typer.Option(help="What was asked last, such as suicide or safe_now.")] = "",
 ) -> None:
     """Say which rules fire on a text, why, on which words, and what was held back."""
     from breakwater.safety import stream
-    from breakwater.safety.rulebook import RuleBookError
+    from breakwater.safety.verdict import Context
 
-    try:
-        print(stream.explain(text))
-    except RuleBookError as error:
-        raise SetupError(str(error)) from None
+    print(stream.explain(text, _rulebook(), Context(asked=asked or None)))
 
 
 @app.command()
@@ -130,6 +126,15 @@ def main() -> None:
         for line in error.details:
             print(f"    {line}", file=sys.stderr)
         sys.exit(1)
+
+
+def _rulebook() -> RuleBook:
+    from breakwater.safety.rulebook import RuleBookError, default_rulebook
+
+    try:
+        return default_rulebook()
+    except RuleBookError as error:
+        raise SetupError(str(error)) from None
 
 
 def _local_url() -> str:

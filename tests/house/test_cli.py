@@ -78,7 +78,6 @@ def test_bad_lines_are_answered_in_their_place_and_the_status_is_two() -> None:
     answers, status = screened(
         {"id": "a", "text": "hello"},
         b"not json",
-        {"id": [1], "text": "x"},
         {"id": "b"},
         {"id": "c", "text": 7},
         b"",
@@ -86,8 +85,8 @@ def test_bad_lines_are_answered_in_their_place_and_the_status_is_two() -> None:
     )
     assert status == 2
     assert [answer["id"] for answer in answers][:2] == ["a", None]
-    assert ["error" in answer for answer in answers] == [False, True, True, True, True, False]
-    assert answers[3]["id"] == "b" and answers[-1]["level"] == "crisis"
+    assert ["error" in answer for answer in answers] == [False, True, True, True, False]
+    assert answers[2]["id"] == "b" and answers[-1]["level"] == "crisis"
 
 
 def test_invalid_unicode_is_screened_and_no_error() -> None:
@@ -173,6 +172,12 @@ def test_explain_says_why() -> None:
     done = call("explain", "I want to die")
     text = done.stdout.decode()
     assert done.returncode == 0 and "crisis" in text and "suicide" in text and "want to die" in text
+
+
+def test_explain_takes_the_question_into_account() -> None:
+    alone = call("explain", "tonight").stdout.decode().splitlines()[0]
+    asked = call("explain", "tonight", "--asked", "suicide").stdout.decode().splitlines()[0]
+    assert "emergency" in asked and "emergency" not in alone
 
 
 @pytest.mark.parametrize(
