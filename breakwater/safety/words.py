@@ -30,6 +30,9 @@ LAST_RESORT = (
     "Si hay peligro ahora, llama al 911. Llama al 988 y oprime 2, o manda AYUDA al 741741, a toda hora."
 )
 
+# libyaml's loader reads the same and is ten times as fast, where it was built in.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 # GSM 03.38; letters outside it turn the whole text into UCS-2 with half the room.
 _GSM7 = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
@@ -383,6 +386,10 @@ class Words:
             own["clinic"] = name or self._template("clinic.name", language)
             reach = self._template("clinic.reach_by_phone" if phone else "clinic.reach", language)
             own["clinic_reach"] = reach.replace("{clinic}", own["clinic"]).replace("{phone}", phone or "")
+            # The sentences that clinic.yml leaves out name the clinic themselves.
+            for key in CLINIC_KEYS:
+                if not given.get(key):
+                    own[key] = own[key].replace("{clinic}", own["clinic"])
             fill.update({(language, key): value for key, value in own.items()})
         known = {record.id for record in self.records}
         extra = [_clinic_line(line, index, known) for index, line in enumerate(extra_lines)]
@@ -482,7 +489,7 @@ class _File:
                 name, 0, "-", f"a readable UTF-8 file is expected ({type(error).__name__})"
             ) from error
         try:
-            node = yaml.compose(source, Loader=yaml.SafeLoader)
+            node = yaml.compose(source, Loader=_LOADER)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             problem = getattr(error, "problem", None) or "not YAML"
