@@ -285,7 +285,9 @@ class Sessions:
 
     def _return(self, session: Session) -> None:
         """A texter's talk is over; the next message is met as a return that names nothing."""
-        session.state, session.offers, session.rates = protocol.expired(session.state), {}, False
+        if session.state.name != "talk" or session.state.pending is None:  # else it is one already
+            session.state = protocol.expired(session.state)
+        session.offers, session.rates = {}, False
         session.conversation = new_conversation()
 
     def _revive(self, key: str, channel: str, row: Row | None) -> Session | None:

@@ -172,7 +172,7 @@ class SqliteStore:
                 if old.exists():
                     old.rename(self.path.with_name(f"{self.path.name}.{reason}-{stamp}{ending}"))
             self._let_go()
-            self._open()
+            self._open(lost=True)
 
     def close(self) -> None:
         with self._opening:
@@ -197,7 +197,7 @@ class SqliteStore:
     def _check(self) -> None:
         """Open when closed; a file that went, was swapped or overwritten since is a fault."""
         if self._probe is None:
-            self._open()
+            self._open(lost=self.mark.exists() and not self.path.exists())
             return
         ours = os.fstat(self._probe)
         try:
@@ -210,8 +210,7 @@ class SqliteStore:
         if os.pread(self._probe, len(HEADER), 0) != HEADER:
             raise StoreFault("corrupt")
 
-    def _open(self) -> None:
-        lost = self.mark.exists() and not self.path.exists()
+    def _open(self, lost: bool) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # Made by us first, so that nobody else can read it. The descriptor stays open for as long as the
         # connections: closing any descriptor of the file would drop SQLite's locks on it.
@@ -488,6 +487,7 @@ class Store:
                 self._fault("write", error.reason if isinstance(error, StoreFault) else "broken")
                 return False
             self._era += 1
+            self._faulty.clear()
         if self._loop is not None and not self._loop.is_closed():
             with contextlib.suppress(RuntimeError):  # the loop closed meanwhile: nothing is left to keep
                 self._loop.call_soon_threadsafe(lambda: self.on_lost())
