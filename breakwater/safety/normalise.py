@@ -457,7 +457,7 @@ def _apart(word: str, lexicon: Lexicon) -> tuple[str, ...]:
             if length == 1:
                 if part not in "iayuo":
                     continue
-                cost = here[0] + 4
+                cost = here[0] + 3
             elif part in known or part in plain or part in expand:
                 cost = here[0] + (3 if length == 2 else 1 if part in keys else 2)
             else:
@@ -580,7 +580,10 @@ def _spaced(reading: Reading, swaps: list[tuple[int, int, tuple[str, ...]]], lex
             end += 1
         if end - at >= 3:
             letters = "".join(words[at:end]).translate(_LEET).replace("1", "i")
-            if letters.isalpha():
+            parts = _wide_gaps(reading, at, end, lexicon)
+            if parts:
+                swaps.append((at, end, parts))
+            elif letters.isalpha():
                 whole = letters in lexicon.known or letters in lexicon.plain
                 parts = (letters,) if whole else _apart(letters, lexicon)
                 if not parts and end - at > 3 and letters[0] in "ia":
@@ -593,6 +596,27 @@ def _spaced(reading: Reading, swaps: list[tuple[int, int, tuple[str, ...]]], lex
                 if parts:
                     swaps.append((at, end, parts))
         at = end
+
+
+def _wide_gaps(reading: Reading, start: int, end: int, lexicon: Lexicon) -> tuple[str, ...]:
+    """Words of a spaced-out run whose own gaps are wider ("h e  h i t s  m e"), when all are words."""
+    words = [""]
+    for at in range(start, end):
+        if at > start and reading.starts[at] - reading.ends[at - 1] > 1:
+            words.append("")
+        words[-1] += reading.words[at]
+    if len(words) == 1 or len(words) > (end - start) // 2 + 1:
+        return ()
+    out: list[str] = []
+    for word in words:
+        if len(word) > 1 and word not in lexicon.known and word not in lexicon.plain:
+            opened = lexicon.expand.get(word) or _close(word, lexicon)[:1]
+            if not opened:
+                return ()
+            out.extend(opened)
+        else:
+            out.append(word)
+    return tuple(out)
 
 
 _DICTATED = frozenset(
