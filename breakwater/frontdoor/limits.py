@@ -7,41 +7,38 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 
 from breakwater.frontdoor.settings import Network
 
-KEPT = 20_000  # keys that a limiter remembers; the least recently seen are forgotten first
+KEPT = 10_000  # keys that a limiter remembers; the least recently seen are forgotten first
 
 
 class Limiter:
-    """`most` in any `seconds`, by key, from the counts of this window and the one before (close enough).
-
-    What is refused does not count, so a client that keeps knocking is let in again.
-    """
+    """`most` in any `seconds`, by key. What is refused does not count: who keeps knocking is let in again."""
 
     def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
         self._seconds = seconds
         self._clock = clock
-        self._counts: OrderedDict[str, tuple[int, int, int]] = (
-            OrderedDict()
-        )  # window, in it, in the one before
+        self._taken: OrderedDict[str, deque[float]] = OrderedDict()
 
     def take(self, key: str) -> bool:
         """Take one; False when there is none left. A limit of 0 is no limit."""
         if self._most == 0:
             return True
-        window, within = divmod(self._clock(), self._seconds)
-        then, count, before = self._counts.pop(key, (int(window), 0, 0))
-        if then != int(window):
-            before, count = (count if then == int(window) - 1 else 0), 0
-        allowed = count + before * (1 - within / self._seconds) < self._most
-        self._counts[key] = (int(window), count + allowed, before)
-        if len(self._counts) > KEPT:
-            self._counts.popitem(last=False)
-        return allowed
+        now = self._clock()
+        taken = self._taken.setdefault(key, deque())
+        self._taken.move_to_end(key)
+        while taken and taken[0] <= now - self._seconds:
+            taken.popleft()
+        if len(taken) >= self._most:
+            return False
+        taken.append(now)
+        if len(self._taken) > KEPT:
+            self._taken.popitem(last=False)
+        return True
 
 
 def address_of(peer: str | None, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str | None:

@@ -6,6 +6,7 @@ store and not the assistant. Media is never fetched.
 
 from __future__ import annotations
 
+import dataclasses
 import hmac
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl, urlsplit
@@ -17,6 +18,7 @@ from twilio.request_validator import RequestValidator, add_port, remove_port
 from breakwater.frontdoor import render
 from breakwater.frontdoor.turns import TOO_FAST, Message, Turns
 from breakwater.frontdoor.web import Chat, asked_language, read_body
+from breakwater.safety.protocol import Reply
 from breakwater.safety.words import LAST_RESORT
 
 FIELDS_AT_MOST = 200
@@ -112,9 +114,13 @@ class Texting:
         if self._turns.settings.trace:
             headers["X-Breakwater-Trace"] = render.as_json(render.trace_of(answer)).decode("ascii")
         if answer.refusal is not None:
-            code = answer.refusal if answer.refusal == TOO_FAST else 500
-            return _twiml([self._turns.words.text(f"error.{code}", answer.language, "sms")], headers)
+            answer = dataclasses.replace(answer, replies=(self._refused(answer.refusal, answer.language),))
         return _twiml(render.texts(answer, self._turns.words, whatsapp), headers)
+
+    def _refused(self, code: int, language: str) -> Reply:
+        words = self._turns.words
+        text = words.text(f"error.{code if code == TOO_FAST else 500}", language, "sms")
+        return Reply("failsafe", text, (), words.lines_for(language), None)
 
     async def _signed(self, request: Request) -> Fields | Response:
         """The form when its signature is good; else the refusal."""

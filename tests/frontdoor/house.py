@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import uvicorn
 from starlette.applications import Starlette
 from twilio.request_validator import RequestValidator
 
+from breakwater.frontdoor import __main__ as frontdoor
 from breakwater.frontdoor.app import create_app
 from breakwater.frontdoor.settings import Settings
 from breakwater.safety.words import load_words
@@ -137,12 +137,11 @@ class Phone:
 def running(peer: Peer, **changes: Any) -> Iterator[House]:
     changed = settings(assistant_url=peer.url, **changes)
     app = create_app(changed, WORDS)
-    config = uvicorn.Config(app, port=0, ws="none", log_config=None, access_log=False, lifespan="on")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
+    server, door = frontdoor.server(app), frontdoor.listen("127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, args=([door],), daemon=True)
     thread.start()
     until(lambda: server.started, 10, "the start")
-    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    url = f"http://127.0.0.1:{door.getsockname()[1]}"
     try:
         with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
             yield House(url, app, peer, http, changed)

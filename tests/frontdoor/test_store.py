@@ -207,7 +207,9 @@ class ReadOnly(SqliteStore):
         return db
 
 
-@pytest.mark.parametrize("kind, attribute, reason", [(Full, "full", "full"), (ReadOnly, "read_only", "readonly")])
+@pytest.mark.parametrize(
+    "kind, attribute, reason", [(Full, "full", "full"), (ReadOnly, "read_only", "readonly")]
+)
 def test_a_full_or_read_only_store(tmp_path: Path, kind: type, attribute: str, reason: str) -> None:
     backend = kind(tmp_path / "sessions.sqlite3")
 
@@ -257,7 +259,9 @@ def test_a_lost_file_is_set_aside_and_everything_in_memory_is_put_again(file: Sq
 
     guarded(file, act)
     assert SqliteStore(file.path).get("in memory") == Row("one", LATER)
-    aside = [one.name for one in file.path.parent.iterdir() if ".corrupt-" in one.name or ".deleted-" in one.name]
+    aside = [
+        one.name for one in file.path.parent.iterdir() if ".corrupt-" in one.name or ".deleted-" in one.name
+    ]
     assert bool(aside) == (harm in ("corrupt", "swapped", "emptied") or any("wal" in name for name in aside))
 
 
@@ -444,7 +448,9 @@ def test_an_unreadable_state_is_an_open_hold_until_it_can_be_read(
         assert told.say("hello")[0]["kind"] == "hold"
 
 
-def test_a_session_that_was_not_there_after_all(peer: Peer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_that_was_not_there_after_all(
+    peer: Peer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with running(peer, store=str(path)) as house:
         over = house.chat()
         over.end()
