@@ -137,11 +137,10 @@ def _language(tracker: Tracker) -> str:
 
 
 def _place(running: str, tracker: Tracker) -> exercise.Place:
-    step = tracker.get_slot("step")
-    notes = tracker.get_slot("notes")
-    return exercise.Place(
-        running, step if isinstance(step, int) else 1, notes if isinstance(notes, dict) else {}
-    )
+    """The place that the slots tell. A step that is no number fits no exercise, and ends it kindly."""
+    step, notes = tracker.get_slot("step"), tracker.get_slot("notes")
+    kept = notes if isinstance(notes, dict) else {}
+    return exercise.Place(running, step if isinstance(step, int) else 0, kept)
 
 
 def _place_slots(place: exercise.Place | None) -> Events:

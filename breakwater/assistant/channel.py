@@ -125,12 +125,12 @@ def _message(request: Request) -> UserMessage | None:
         return None
     if not isinstance(body, dict):
         return None
-    sender, text, metadata = body.get("sender"), body.get("message"), body.get("metadata") or {}
+    sender, text, told = body.get("sender"), body.get("message"), body.get("metadata") or {}
     sound = isinstance(sender, str) and 0 < len(sender) <= LONGEST_SENDER and isinstance(text, str)
-    if not sound or not isinstance(metadata, dict):
+    if not sound or not isinstance(told, dict):
         return None
-    metadata = {key: metadata[key] for key in ("language", "channel", "screened") if key in metadata}
-    if metadata.get("screened") is True:
+    metadata: dict[str, Any] = {key: told[key] for key in ("language", "channel") if key in told}
+    if told.get("screened") is True:
         metadata = trust.mark(metadata)
     return UserMessage(text[:LONGEST], TurnOutput(), sender, input_channel=NAME, metadata=metadata)
 

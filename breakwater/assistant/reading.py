@@ -6,6 +6,7 @@ It only helps to choose the next answer of the talk. No safety decision rests on
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,7 @@ def features(text: str) -> dict[str, float]:
     """What the intent classifier sees: words, pairs of words, pieces of words, and word families."""
     heard = norms(text)
     found = {f"w {word}" for word in heard}
-    found.update(f"p {one} {two}" for one, two in zip(heard, heard[1:], strict=False))
+    found.update(f"p {one} {two}" for one, two in itertools.pairwise(heard))
     for word in set(heard):
         padded = f" {word} "
         for size in GRAMS:
