@@ -64,6 +64,8 @@ def weigh(
 
 
 def _concerns(context: ContextRule, rule: Rule) -> bool:
+    if context.language and context.language != rule.language:
+        return False
     if context.kinds and rule.kind not in context.kinds:
         return False
     if rule.kind in context.not_kinds:
@@ -111,7 +113,7 @@ def _clear(context: ContextRule, reading: Reading, start: int, end: int) -> bool
     stop = 1 if context.comma_stops else STRONG
     if any(reading.breaks[at] >= stop for at in range(start, end + 1) if at < len(reading.breaks)):
         return False
-    return not context.not_across.intersection(reading.words[start:end])
+    return not context.not_across.intersection(reading.words[start : end + 1])
 
 
 def together(reading: Reading, a: Found, b: Found) -> bool:

@@ -298,6 +298,7 @@ class _Tokeniser:
             last = len(self.reading.words)
             hidden = _hidden(core, chunk, lexicon) if last > first else ()
             if hidden:
+                self.swaps[:] = [swap for swap in self.swaps if swap[0] < first]
                 self.swaps.append((first, last, hidden))
         self.punctuation(tail)
 

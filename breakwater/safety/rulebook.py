@@ -59,6 +59,11 @@ class Rule:
     file: str
     line: int
 
+    @property
+    def language(self) -> str:
+        """en or es: an id begins with it."""
+        return self.id.split(".")[0]
+
 
 @dataclass(frozen=True)
 class ContextRule:
@@ -81,6 +86,12 @@ class ContextRule:
     file: str
     line: int
 
+    @property
+    def language(self) -> str:
+        """en or es when its words can only weigh rules of that language (ctx.en.…), else nothing."""
+        part = self.id.split(".")[1] if "." in self.id else ""
+        return part if part in ("en", "es") else ""
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -93,9 +104,9 @@ class Owner:
 
 @dataclass(frozen=True)
 class RuleBook:
-    rules: tuple[Rule, ...]
-    contexts: tuple[ContextRule, ...]
-    lexicon: Lexicon
+    rules: tuple[Rule, ...] = field(repr=False)
+    contexts: tuple[ContextRule, ...] = field(repr=False)
+    lexicon: Lexicon = field(repr=False)
     automaton: Automaton = field(repr=False)
     owners: tuple[Owner, ...] = field(repr=False)
     version: str = ""

@@ -135,7 +135,8 @@ class _Result:
             counted[index] = counted.get(index, 0) + 1
             spans = {_span(reading, found, border)}
             if rule.with_:
-                spans.update(_span(reading, other, border) for other in parts[(index, "with")][:ENOUGH])
+                partners = [other for other in parts[(index, "with")] if other.end - other.start > 1]
+                spans.update(_span(reading, other, border) for other in partners[:ENOUGH])
             self._keep(index, judged.level, judged.third_party, spans)
 
     def _keep(self, index: int, level: Level, third: bool, spans: set[Span]) -> None:
