@@ -177,6 +177,19 @@ def test_an_installation_that_failed_is_not_taken_for_done(machine: Machine) -> 
     assert len(machine.calls()) == count + 2
 
 
+def test_going_back_after_a_failed_update_installs_again(machine: Machine) -> None:
+    machine.has("uv", UV)
+    machine.has("python3.10", PYTHON)
+    machine.install()
+    lock = machine.root / "requirements.lock"
+    before = lock.read_text()
+    lock.write_text(before + "\n# changed\n")
+    assert machine.install(UV_FAILS="1").returncode == 1
+    lock.write_text(before)
+    count = len(machine.calls())
+    assert machine.install().returncode == 0 and len(machine.calls()) == count + 2
+
+
 def test_a_killed_installation_is_taken_up_again(machine: Machine) -> None:
     slow = UV.replace('"pip install")', '"pip install") sleep 30 ;;\n"never")')
     machine.has("uv", slow)

@@ -178,10 +178,16 @@ def test_trace_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_sample_clinic_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert state(found(doctor._own_clinic)) == BAD
+    clinic(monkeypatch, tmp_path, f"name: {doctor.SAMPLE_NAME}\n")
+    assert state(found(doctor._own_clinic)) == BAD
     clinic(monkeypatch, tmp_path, 'name: Elm\nphone: "555-555-0142"\n')
     assert state(found(doctor._own_clinic)) == BAD
     clinic(monkeypatch, tmp_path, 'name: Elm\nphone: "212-736-5000"\n')
     assert state(found(doctor._own_clinic)) == GOOD
+
+
+def test_the_sample_is_the_one_that_comes_with_the_project() -> None:
+    assert checks.check_clinic().name == doctor.SAMPLE_NAME
 
 
 def test_lines_that_nobody_verified_are_listed() -> None:

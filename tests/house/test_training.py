@@ -129,6 +129,13 @@ sys.exit(1)
 """
 
 
+def test_a_model_of_a_training_that_failed_is_no_model(tmp_path: Path) -> None:
+    root = project(tmp_path, then=f"{TRAINS}; sys.exit(1)")
+    with pytest.raises(SetupError):
+        ensure(root)
+    assert not list((root / "models").glob("*.tar.gz"))
+
+
 @pytest.mark.parametrize("then", [FAILS, "print('no model made')"], ids=["error", "no model"])
 def test_a_failed_training_says_why_and_leaves_no_model(tmp_path: Path, then: str) -> None:
     root = project(tmp_path, then=then)
