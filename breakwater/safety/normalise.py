@@ -437,8 +437,11 @@ def _one_apart(a: str, b: str) -> bool:
     return a[at : at + 2] == b[at : at + 2][::-1] and a[at + 2 :] == b[at + 2 :]
 
 
-def _apart(word: str, lexicon: Lexicon) -> tuple[str, ...]:
-    """A run of letters as known words, when it is wholly made of them and holds one worth finding."""
+def _apart(word: str, lexicon: Lexicon, spaced: bool = False) -> tuple[str, ...]:
+    """A run of letters as known words, when it is wholly made of them and holds one worth finding.
+
+    Letters that stood apart (`spaced`) were meant to be read one by one: two words are enough then.
+    """
     if len(word) > MAX_JOINED:
         out: list[str] = []
         for at in range(0, min(len(word), 100_000), MAX_JOINED - 60):
@@ -478,7 +481,9 @@ def _apart(word: str, lexicon: Lexicon) -> tuple[str, ...]:
     if len(parts) == 1 and parts[0] in known:
         return tuple(expand.get(parts[0], (parts[0],)))
     weighty = [part for part in parts if part in keys]
-    if len(parts) == 2:  # "the rapist" stands in "therapist"; two words join only when both weigh
+    if spaced and weighty:
+        pass
+    elif len(parts) == 2:  # "the rapist" stands in "therapist"; two words join only when both weigh
         if len(weighty) < 2 and not any(len(part) >= 8 for part in weighty):
             return ()
     elif not weighty and len(parts) < 3:
@@ -586,7 +591,7 @@ def _spaced(reading: Reading, swaps: list[tuple[int, int, tuple[str, ...]]], lex
                 swaps.append((at, end, parts))
             elif letters.isalpha():
                 whole = letters in lexicon.known or letters in lexicon.plain
-                parts = (letters,) if whole else _apart(letters, lexicon)
+                parts = (letters,) if whole else _apart(letters, lexicon, spaced=True)
                 if not parts and end - at > 3 and letters[0] in "ia":
                     rest = letters[1:]
                     if rest in lexicon.known:

@@ -327,10 +327,10 @@ class _Turn:
         ids = _ids(self.state)
         # A label is our own sentence: when a button sends exactly that, nothing in it is news.
         self.own_label = choice in ids and self._is_label(choice)
-        self.picked = choice if choice in ids else None if self.unread else self._typed(ids)
+        self.picked = choice if choice in ids else self._typed(ids)
         # Leaving takes a message that the screen has read and found quiet.
         self.quiet = self.own_label or not self.concern
-        self.answers = frozenset() if self.unread or self.own_label else words.answers.classes(text)
+        self.answers = frozenset() if self.own_label else words.answers.classes(text)
 
     def _typed(self, ids: tuple[str, ...]) -> str | None:
         number = self.words.answers.number(self._text)
