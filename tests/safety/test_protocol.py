@@ -101,6 +101,8 @@ def test_words_that_the_screen_could_not_read_never_reach_the_assistant():
         texts.append(chat.says("x", unread()).text)
         assert chat.reply.kind == "checkin" and chat.step.ask is None
     assert all(one != two for one, two in itertools.pairwise(texts))
+    chat.picks("skip")
+    assert chat.says("x", unread()).kind == "checkin"  # though it was asked before
 
 
 # --- check-in -----------------------------------------------------------------------------------------
@@ -282,6 +284,8 @@ def test_an_answer_without_a_screen_is_no_answer_but_the_button_is():
     chat = held(HOPELESS)
     assert chat.says("no", unread()).kind == "checkin" and chat.state.name == "checkin"
     assert chat.picks("no", unread()).kind == "say"
+    for alarm in ("yes", "1", "maybe"):
+        assert held(HOPELESS).says(alarm, unread()).kind == "crisis"
 
 
 # --- crisis and emergency -----------------------------------------------------------------------------
@@ -402,6 +406,7 @@ def test_abuse_by_sms_names_no_abuse_and_tells_how_to_hide_the_thread():
                 assert "911" in text and ("delete this thread" in text.lower() or "orra" in text), text
                 assert "1-800-799-7233" in text
             assert not any(word in chat.says("hm").text.lower() for word in naming if word != "hurt")
+            assert "elete this thread" in chat.says("x", dataclasses.replace(SUICIDE, language="en")).text
 
 
 def test_types_and_level_only_rise_and_the_kind_follows_the_hold():
@@ -655,7 +660,10 @@ def test_the_same_leaving_words_once_more_confirm():
 def test_without_a_yes_the_hold_stays(answer):
     chat = held(SUICIDE)
     chat.picks("leave_safe_now")
-    assert chat.says(answer).kind == "hold" and chat.state.name == "hold" and chat.state.pending is None
+    reply = chat.says(answer)
+    assert reply.kind == "hold" and chat.state.name == "hold" and chat.state.pending is None
+    said_no = answer in ("not yet", "no", "2", "todavía no", "idk")
+    assert said_no == any(wording in reply.text for wording in WORDS.variants("leave.not_yet", "en"))
 
 
 @pytest.mark.parametrize("kind", [SUICIDE, CUTTING, ABUSE, PILLS, FRIEND, UNREADABLE])
