@@ -114,14 +114,20 @@ ANSWERS = {
     "quiero morirme": {**CRISIS, "text": "Llama al 988 y oprime 2, envía AYUDA al 741741, o llama al 911."},
     "i took all of them ten minutes ago": EMERGENCY,
     "next": message(
-        "Well done with your time.", "step", ("Next", "Menu"), step={**STEP["step"], "number": 3}
+        "Well done with your time.",
+        "step",
+        ("Next", "Menu"),
+        step={**STEP["step"], "number": 3, "kind": "do"},
     ),
 }
 
 
 @dataclass
 class Contract:
-    """mode: "" answers; otherwise a status ("404", "429", …), "hang", "empty", "html" or "drop"."""
+    """mode: "" answers; else a status ("404", "429", …), "hang", "slow", "empty", "html", "bare" or "drop".
+
+    "hang" never answers, "slow" answers once `released` is set, "bare" is what a proxy says: 429 in HTML.
+    """
 
     url: str = ""
     mode: str = ""
@@ -194,9 +200,14 @@ def handler(contract: Contract) -> type[BaseHTTPRequestHandler]:
             mode = contract.opening if opens else contract.mode
             if not opens:
                 contract.posts.append(body)
+            if mode == "slow":
+                contract.released.wait(60)
+                mode = ""
             if mode == "hang":
                 contract.released.wait(60)
                 self.close_connection = True
+            elif mode == "bare":
+                self.send(429, "text/html", b"<h1>Too Many Requests</h1>")
             elif mode == "drop":
                 self.close_connection = True
             elif mode == "empty":

@@ -50,6 +50,7 @@ def lasting(talk: Talk, sentence: str) -> None:
         ("409", "That answer is no longer open", None),
         ("413", "That message is too long", None),
         ("429", "That came faster than we can answer", "Try again"),
+        ("bare", "That came faster than we can answer", "Try again"),
     ],
 )
 def test_a_failure_says_so(
