@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import anyio
-import httpx
 
 TEXT_AT_MOST = 2000  # characters of a message that the assistant gets
 ANSWER_AT_MOST = 256 * 1024  # bytes
@@ -54,14 +54,8 @@ class Assistant:
         self._webhook = f"{url}/webhooks/breakwater/webhook"
         self._conversations = f"{url}/webhooks/breakwater/conversations/"
         self._observe = observe
-        self._http = httpx.AsyncClient(
-            headers={"X-Breakwater-Secret": secret.decode()},
-            # Rasa's server closes idle connections after 5 s: let go of them first.
-            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=3.0),
-            timeout=None,  # the turn's deadline stands over everything
-            trust_env=False,  # the assistant is on this machine: no proxy between
-            follow_redirects=False,
-        )
+        self._secret = secret.decode()
+        self._session: aiohttp.ClientSession | None = None
 
     async def say(
         self, conversation: str, message: str, *, language: str, channel: str, deadline: float
@@ -80,9 +74,9 @@ class Assistant:
                 raw = await self._post(body)
         except TimeoutError:
             raise AssistantFault("late") from None
-        except httpx.ConnectError:
+        except aiohttp.ClientConnectorError:
             raise AssistantFault("refused") from None
-        except (httpx.HTTPError, httpx.StreamError):
+        except (aiohttp.ClientError, OSError):
             raise AssistantFault("error") from None
         finally:
             self._observe(time.monotonic() - started)
@@ -92,21 +86,39 @@ class Assistant:
         """Delete the conversation; whether the assistant said that it did."""
         try:
             with anyio.fail_after(deadline):
-                answer = await self._http.delete(self._conversations + conversation)
-        except (TimeoutError, httpx.HTTPError):
+                async with self._http().delete(self._conversations + conversation) as answer:
+                    return answer.status in (200, 204, 404)
+        except (TimeoutError, aiohttp.ClientError, OSError):
             return False
-        return answer.status_code in (200, 204, 404)
 
     async def close(self) -> None:
-        await self._http.aclose()
+        if self._session is not None:
+            await self._session.close()
+
+    def _http(self) -> aiohttp.ClientSession:
+        """One session for all; aiohttp wants it made inside the event loop."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                # Rasa's server closes idle connections after 5 s: let go of them first.
+                connector=aiohttp.TCPConnector(limit=100, keepalive_timeout=3.0),
+                headers={"X-Breakwater-Secret": self._secret},
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=None
+                ),  # the turn's deadline is over all
+                trust_env=False,  # the assistant is on this machine: no proxy between
+            )
+        return self._session
 
     async def _post(self, body: bytes) -> bytes:
         headers = {"Content-Type": "application/json"}
-        async with self._http.stream("POST", self._webhook, content=body, headers=headers) as answer:
-            if answer.status_code != 200:
+        async with self._http().post(
+            self._webhook, data=body, headers=headers, allow_redirects=False
+        ) as answer:
+            if answer.status != 200:
                 raise AssistantFault("assistant_status")
             raw = b""
-            async for chunk in answer.aiter_bytes():
+            async for chunk in answer.content.iter_any():
                 raw += chunk
                 if len(raw) > ANSWER_AT_MOST:
                     raise AssistantFault("shape")

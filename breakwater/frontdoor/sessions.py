@@ -222,11 +222,11 @@ class Sessions:
     def may_reopen(self, key: str) -> bool:
         return key not in self._ended
 
-    def put(self, session: Session) -> None:
+    def put(self, session: Session, soon: bool = True) -> None:
         """Keep what the session is now: in memory it is already, in the store in a moment."""
         session.seen = self._clock()
         if session.known and session.settled:
-            self._store.put(session.key, self._row(session))
+            self._store.put(session.key, self._row(session), soon)
 
     async def end(self, key: str) -> None:
         """Forget the session, its hold and its conversation."""

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 PATIENCE = 0.15  # seconds that a turn gives the store
+GATHERED = 0.1  # seconds that a row which nothing hangs on may wait for others
 LOCK_WAIT = 0.1  # seconds that SQLite waits for somebody else's lock
 PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between attempts to write while a fault lasts
 LOST_FOR = 24 * 3600.0  # seconds for which rows that were lost may have been open holds
@@ -290,6 +291,8 @@ class Store:
         self._jobs: list[tuple[Callable[[], Any], Future[Any]]] = []
         self._changed = threading.Condition()
         self._closing = False
+        self._urgent = False  # the writing thread has something to do now
+        self._waking = False  # it will have in a moment
         self._era = 0  # how often the backend was renewed
         self._renewing = threading.Lock()
         self._reads: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
@@ -332,11 +335,12 @@ class Store:
         except StoreFault:
             return False  # better two answers than none
 
-    def put(self, key: str, row: Row) -> None:
-        self._note(key, row)
+    def put(self, key: str, row: Row, soon: bool = True) -> None:
+        """Keep the row; with `soon` false it may wait for others, to be written with them at once."""
+        self._note(key, row, soon)
 
     def delete(self, key: str) -> None:
-        self._note(key, None)
+        self._note(key, None, True)
 
     def add_sid(self, sid: str) -> None:
         self._sids[sid] = None
@@ -344,7 +348,7 @@ class Store:
             self._sids.popitem(last=False)
         with self._changed:
             self._unwritten_sids[sid] = time.time()
-            self._changed.notify()
+            self._wake()
 
     async def written(self, patience: float) -> bool:
         """Wait at most `patience` seconds for everything put so far; whether it is in the file."""
@@ -372,7 +376,7 @@ class Store:
         """Write what waits, for at most `patience` seconds, and let go."""
         with self._changed:
             self._closing = True
-            self._changed.notify_all()
+            self._wake()
         self._reads.put(None)
         until = time.monotonic() + patience
         for thread in self._threads:
@@ -381,13 +385,26 @@ class Store:
         if not any(thread.is_alive() for thread in self._threads):
             self.backend.close()
 
-    def _note(self, key: str, row: Row | None) -> None:
+    def _note(self, key: str, row: Row | None, soon: bool) -> None:
         with self._changed:
             self._unwritten[key] = row
             self._unwritten.move_to_end(key)
             while len(self._unwritten) > UNWRITTEN_AT_MOST:
                 self._unwritten.popitem(last=False)
-            self._changed.notify()
+            if soon:
+                self._wake()
+            elif not self._waking and self._loop is not None:
+                self._waking = True
+                self._loop.call_later(GATHERED, self._wake_later)
+
+    def _wake(self) -> None:
+        self._urgent = True
+        self._changed.notify()
+
+    def _wake_later(self) -> None:
+        with self._changed:
+            self._waking = False
+            self._wake()
 
     async def _read(self, call: Callable[[], Any], patience: float) -> Any:
         if self._reads.qsize() >= WAITING_AT_MOST:
@@ -406,7 +423,7 @@ class Store:
         future: Future[Any] = Future()
         with self._changed:
             self._jobs.append((call, future))
-            self._changed.notify()
+            self._wake()
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), patience)
         except asyncio.TimeoutError:
@@ -434,8 +451,9 @@ class Store:
         tries = 0
         while True:
             with self._changed:
-                while not (self._unwritten or self._unwritten_sids or self._jobs or self._closing):
+                while not self._urgent:
                     self._changed.wait()
+                self._urgent = False
                 rows, sids, jobs = dict(self._unwritten), dict(self._unwritten_sids), self._jobs
                 self._jobs = []
                 closing = self._closing
@@ -454,6 +472,7 @@ class Store:
                     self._settle(future, fault)
                 if closing:
                     return
+                self._urgent = True
                 if not (self._lost(fault.reason) and self._renew(fault.reason, era)):
                     with self._changed:
                         self._changed.wait_for(lambda: self._closing, PAUSES[min(tries, len(PAUSES) - 1)])

@@ -183,7 +183,7 @@ class Turns:
                     options = () if session.rates else _options(spoken)
                     replies += spoken
             self._greet(session, message, replies, verdict)
-            self.sessions.put(session)
+            self.sessions.put(session, soon=False)  # a state that changed is on its way
 
             # The last check. Rendering (7) is the channel's.
             checked, replaced = guard.check(replies, verdict)
@@ -208,7 +208,7 @@ class Turns:
             reason = fault.reason if isinstance(fault, AssistantFault) else "late"
             self.metrics.failsafe.labels(reason).inc()
             replies.append(self._not_ready(language))
-        self.sessions.put(session)
+        self.sessions.put(session, soon=False)
         checked, replaced = guard.check(replies, QUIET)
         if replaced:
             self.metrics.replaced.inc()
