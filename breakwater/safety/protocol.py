@@ -79,9 +79,7 @@ class State:
             return self.topic
         if self.name == "talk":
             return None
-        if self.pending == "suicide" or (self.pending is None and "suicide" in self.types):
-            return "suicide"
-        return "safe_now"
+        return "suicide" if self.pending == "suicide" else "safe_now"
 
     def to_json(self) -> str:
         return json.dumps({"version": VERSION, **dataclasses.asdict(self), "level": self.level.label})
@@ -464,7 +462,9 @@ def _answered(turn: _Turn, topic: str) -> Option | None:
 def _in_checkin(turn: _Turn) -> Step:
     state, topic = turn.state, turn.state.topic or "other"
     option = _answered(turn, topic)
-    if option is not None and (option.goes == "hold" or turn.quiet):
+    # An answer that clears takes a quiet message, or one of our own labels, which is no news.
+    ours = turn.quiet or (turn.picked is not None and not turn.unread)
+    if option is not None and (option.goes == "hold" or ours):
         return _after_answer(turn, option)
     if turn.answers & {"keyword", "line_number"}:
         question = turn.say(f"checkin.question.{topic}")
@@ -657,6 +657,8 @@ def _in_hold(turn: _Turn) -> Step:
         if _only_self_harm(state) and not state.asked_topics:
             return _ask_suicide(turn)
     kind = _hold_kind(state)
+    if kind == "emergency" and "medical" in state.types:
+        kind = "medical"  # the same leaving words, other steps
     opening = turn.say("hold.opening" if state.types else "hold.unreadable")
     return _speak(turn, state, opening, turn.say(f"hold.steps.{kind}"), pending=_kept(state))
 

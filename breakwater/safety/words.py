@@ -251,6 +251,7 @@ CHECKINS = (
     "intrusive", "eating", "relapse", "medical", "third_party", "other",
 )  # fmt: skip
 HOLDS = ("suicide", "self_harm", "abuse", "violence", "third_party", "emergency", "other")
+STEPS = (*HOLDS, "medical")
 LEADS = ("self", "third_party", "abuse", "violence", "psychosis", "baby")
 LEAVES = ("safe_now", "reached", "care", "with_someone", "safe_place", "go")
 SKILLS = {"delay": 3, "breathe": 3, "ground": 3}  # how many steps each has
@@ -299,7 +300,7 @@ SCHEMA: dict[str, Spec] = {
     **{f"choice.{name}": Spec() for name in CHOICES},
     "hold.opening": Spec(7, septets=90),
     "hold.unreadable": Spec(3, septets=90),
-    **{f"hold.steps.{kind}": Spec(2, septets=120) for kind in HOLDS},
+    **{f"hold.steps.{kind}": Spec(2, septets=120) for kind in STEPS},
     "hold.keyword": Spec(2, septets=212),
     "hold.no_call": Spec(2, septets=212),
     "hold.friend.self": Spec(2, septets=212),

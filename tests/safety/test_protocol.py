@@ -481,6 +481,12 @@ def test_the_steps_name_a_person_distance_and_company():
         assert words in text
 
 
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_an_emergency_of_no_body_is_not_sent_to_poison_control(channel):
+    for urgent, body in ((verdict("emergency", "violence"), False), (PILLS, True)):
+        assert ("1-800-222-1222" in held(urgent, QUIET, channel=channel).reply.text) == body
+
+
 @pytest.mark.parametrize("kind", [SUICIDE, CUTTING, ABUSE, PILLS, FRIEND])
 @pytest.mark.parametrize(
     "word", ["HOME", "hola", "AYUDA", "help", "START", "info", "741741", "988", "Text HOME to 741741"]
