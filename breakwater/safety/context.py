@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from breakwater.safety.match import STRONG, Found, Reading
+from breakwater.safety.match import STRONG, Automaton, Found, Reading
 from breakwater.safety.rulebook import ContextRule, Rule
 from breakwater.safety.verdict import Level
 
@@ -25,14 +25,79 @@ class Judged:
     by: tuple[str, ...]
 
 
+class Places:
+    """Where cues and conditions stand in one reading, located only when and where they are asked for."""
+
+    def __init__(
+        self,
+        automaton: Automaton,
+        reading: Reading,
+        symbols: Sequence[tuple[int, ...]],
+        ended: Mapping[tuple[bool, int, str], Sequence[tuple[int, int]]],
+    ) -> None:
+        self._automaton = automaton
+        self._reading = reading
+        self._symbols = symbols
+        self._ended = ended
+        self._known: dict[tuple[int, int], Found | None] = {}
+        self._some: dict[tuple[bool, int, str], list[Found]] = {}
+
+    def has(self, context: bool, index: int, part: str) -> bool:
+        return (context, index, part) in self._ended
+
+    def any(self, context: bool, index: int, part: str) -> bool:
+        return bool(self.some(context, index, part))
+
+    def some(self, context: bool, index: int, part: str) -> list[Found]:
+        """The first few places in the whole message."""
+        key = (context, index, part)
+        known = self._some.get(key)
+        if known is None:
+            known = self._some[key] = []
+            for pattern, last in self._ended.get(key, ())[: 4 * REACH]:
+                found = self._locate(pattern, last)
+                if found is not None:
+                    known.append(found)
+                    if len(known) >= 8:
+                        break
+        return known
+
+    def near(self, context: bool, index: int, part: str, hit: Found) -> list[Found]:
+        """The places within reach of a match; a bounded number, so that floods of cues cost only their length."""
+        ended = self._ended.get((context, index, part))
+        if not ended:
+            return []
+        low = bisect_left(ended, hit.start - REACH, key=_last)
+        high = bisect_left(ended, hit.end + REACH, key=_last)
+        out = []
+        for pattern, last in ended[low:high][: 4 * REACH]:
+            found = self._locate(pattern, last)
+            if found is not None:
+                out.append(found)
+        return out
+
+    def _locate(self, pattern: int, last: int) -> Found | None:
+        key = (pattern, last)
+        if key not in self._known:
+            self._known[key] = self._automaton.locate(pattern, last, self._reading, self._symbols)
+        return self._known[key]
+
+
+def _last(ended: tuple[int, int]) -> int:
+    return ended[1]
+
+
 @dataclass(frozen=True)
 class Cues:
     """Where the cues of one context rule stand in one reading."""
 
-    cues: Sequence[Found]
-    shields: Sequence[Found] = ()
-    with_: Sequence[Found] = ()
-    unless: Sequence[Found] = ()
+    places: Places
+    index: int
+
+    def near(self, part: str, hit: Found, everywhere: bool = False) -> list[Found]:
+        if everywhere:
+            return self.places.some(True, self.index, part)
+        return self.places.near(True, self.index, part, hit)
 
 
 def weigh(
@@ -77,20 +142,22 @@ def _concerns(context: ContextRule, rule: Rule) -> bool:
 
 def _holds(context: ContextRule, cues: Cues, hit: Found, reading: Reading) -> bool:
     everywhere = context.where == "message"
+    placed = [cue for cue in cues.near("patterns", hit, everywhere) if _in_place(context, cue, hit, reading)]
+    if context.shields and placed:
+        placed = [
+            cue
+            for cue in placed
+            if not any(shield.start < cue.end and cue.start < shield.end for shield in cues.near("shields", cue))
+        ]
+    if not placed:
+        return False
     if context.with_ and not any(
-        everywhere or together(reading, found, hit) for found in near(cues.with_, hit, everywhere)
+        everywhere or together(reading, found, hit) for found in cues.near("with", hit, everywhere)
     ):
         return False
-    if context.unless and any(
-        everywhere or together(reading, found, hit) for found in near(cues.unless, hit, everywhere)
-    ):
-        return False
-    for cue in near(cues.cues, hit, everywhere):
-        if any(shield.start < cue.end and cue.start < shield.end for shield in near(cues.shields, cue)):
-            continue
-        if _in_place(context, cue, hit, reading):
-            return True
-    return False
+    return not context.unless or not any(
+        everywhere or together(reading, found, hit) for found in cues.near("unless", hit, everywhere)
+    )
 
 
 def _in_place(context: ContextRule, cue: Found, hit: Found, reading: Reading) -> bool:
@@ -122,34 +189,10 @@ def together(reading: Reading, a: Found, b: Found) -> bool:
     return not any(reading.breaks[at] >= STRONG for at in range(first.end, second.start + 1))
 
 
-def near(places: Sequence[Found], hit: Found, everywhere: bool = False) -> Sequence[Found]:
-    """The places within reach of a match; a bounded number, so that floods of cues cost no more than their length."""
-    if len(places) <= REACH:
-        return places
-    if everywhere:
-        return places[:REACH]
-    low = bisect_left(places, hit.start - REACH, key=lambda found: found.end)
-    high = bisect_left(places, hit.end + REACH, key=lambda found: found.end)
-    return places[low:high][: 4 * REACH]
-
-
-def index(
-    contexts: Sequence[ContextRule], found: Mapping[tuple[int, str], Sequence[Found]]
-) -> list[tuple[ContextRule, Cues]]:
-    """The context rules whose cues stand in this reading, with where they stand."""
-    out = []
-    for number, context in enumerate(contexts):
-        cues = found.get((number, "patterns"))
-        if cues:
-            out.append(
-                (
-                    context,
-                    Cues(
-                        cues,
-                        found.get((number, "shields"), ()),
-                        found.get((number, "with"), ()),
-                        found.get((number, "unless"), ()),
-                    ),
-                )
-            )
-    return out
+def index(contexts: Sequence[ContextRule], places: Places) -> list[tuple[ContextRule, Cues]]:
+    """The context rules whose cues may stand in this reading."""
+    return [
+        (context, Cues(places, number))
+        for number, context in enumerate(contexts)
+        if places.has(True, number, "patterns")
+    ]

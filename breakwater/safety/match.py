@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 MAX_GAP = 12
-MAX_STATES = 6000  # of the lazily built automaton; then it starts afresh
+MAX_STATES = 30_000  # of the lazily built automaton; then it starts afresh
 STRONG = 2  # a break that ends a sentence; see Reading.breaks
 
 Element = tuple  # ("w", word) ("c", class) ("g", n) ("alt", seqs) ("opt", element) ("not", element) ("^",) …
@@ -244,13 +244,26 @@ class _Nfa:
 
 
 class _Lazy:
-    """The part of the deterministic automaton that messages have needed so far."""
+    """The part of the deterministic automaton that messages have needed so far; state 0 is the dead one."""
 
-    def __init__(self, start: tuple[int, ...]) -> None:
-        self.ids: dict[tuple[int, ...], int] = {start: 0}
-        self.sets: list[tuple[int, ...]] = [start]
-        self.next: list[dict[tuple[tuple[int, ...], bool], int]] = [{}]
+    def __init__(self) -> None:
+        self.ids: dict[tuple[int, ...], int] = {(): 0}
+        self.sets: list[tuple[int, ...]] = [()]
+        self.next: list[dict[tuple[int, ...], int]] = [{}]  # by the symbols of a word
+        self.after_break: list[dict[tuple[int, ...], int]] = [{}]  # the same for a word that opens a sentence
         self.outs: list[tuple[int, ...]] = [()]
+        self.starts: dict[tuple[int, ...], int] = {}
+
+    def state(self, nodes: set[int], outs: list[list[int]]) -> int:
+        full = tuple(sorted(nodes))
+        number = self.ids.get(full)
+        if number is None:
+            number = self.ids[full] = len(self.sets)
+            self.sets.append(full)
+            self.next.append({})
+            self.after_break.append({})
+            self.outs.append(tuple({pattern for node in full for pattern in outs[node]}))
+        return number
 
 
 class Automaton:
@@ -274,9 +287,8 @@ class Automaton:
             self._nfa.outs[self._walk(self._root, sequence)].append(number)
         self._memo.clear()
         self._index_words()
-        root = self._nfa.closure(self._root)
-        self._root_set = root
-        self._lazy = _Lazy(root)
+        self._root_set = self._nfa.closure(self._root)
+        self._lazy = _Lazy()
 
     @property
     def size(self) -> int:
@@ -300,32 +312,46 @@ class Automaton:
         return out
 
     def run(self, reading: Reading, symbols: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
-        """(pattern, index of its last word) for everything that may match, in order of the text."""
+        """(pattern, index of its last word) for everything that may match, in order of the text.
+
+        From each word a run of the automaton sets out and lives as long as some pattern can still go on;
+        what a run may do next is worked out once and kept.
+        """
         lazy = self._lazy
         if len(lazy.sets) > MAX_STATES:
-            lazy = self._lazy = _Lazy(self._root_set)
-        state = 0
-        out: list[tuple[int, int]] = []
+            lazy = self._lazy = _Lazy()
         breaks = reading.breaks
-        nexts, outs = lazy.next, lazy.outs
+        out: list[tuple[int, int]] = []
+        active: set[int] = set()
         for at, sig in enumerate(symbols):
-            key = (sig, breaks[at] >= STRONG)
-            following = nexts[state].get(key)
-            if following is None:
+            broken = breaks[at] >= STRONG
+            if active:
+                following: set[int] = set()
+                tables = lazy.after_break if broken else lazy.next
+                for state in active:
+                    target = tables[state].get(sig)
+                    if target is None:
+                        target = self._step(lazy, state, sig, broken)
+                    if target:
+                        following.add(target)
+                active = following
+            if sig:
+                started = lazy.starts.get(sig)
+                if started is None:
+                    started = self._start(lazy, sig)
+                if started:
+                    active.add(started)
+            if active:
+                outs = lazy.outs
+                ended: set[int] = set()
+                for state in active:
+                    if outs[state]:
+                        ended.update(outs[state])
+                out.extend((pattern, at) for pattern in sorted(ended))
                 if len(lazy.sets) > 4 * MAX_STATES:  # one very long message must not eat the memory
-                    fresh = _Lazy(self._root_set)
-                    fresh.ids[lazy.sets[state]] = 1
-                    fresh.sets.append(lazy.sets[state])
-                    fresh.next.append({})
-                    fresh.outs.append(())
+                    fresh = _Lazy()
+                    active = {fresh.state(set(lazy.sets[state]), self._nfa.outs) for state in active}
                     lazy = self._lazy = fresh
-                    nexts, outs = lazy.next, lazy.outs
-                    state = 1
-                following = self._step(lazy, state, key)
-            state = following
-            if outs[state]:
-                for pattern in outs[state]:
-                    out.append((pattern, at))
         return out
 
     def locate(
@@ -421,29 +447,29 @@ class Automaton:
 
     # running
 
-    def _step(self, lazy: _Lazy, state: int, key: tuple[tuple[int, ...], bool]) -> int:
+    def _start(self, lazy: _Lazy, sig: tuple[int, ...]) -> int:
+        number = lazy.starts[sig] = self._reach(lazy, self._root_set, sig, True)
+        return number
+
+    def _step(self, lazy: _Lazy, state: int, sig: tuple[int, ...], broken: bool) -> int:
+        number = self._reach(lazy, lazy.sets[state], sig, broken)
+        (lazy.after_break if broken else lazy.next)[state][sig] = number
+        return number
+
+    def _reach(self, lazy: _Lazy, nodes: Sequence[int], sig: tuple[int, ...], broken: bool) -> int:
         nfa = self._nfa
-        sig, broken = key
+        closure = nfa.closure
         reached: set[int] = set()
-        for node in lazy.sets[state]:
+        for node in nodes:
             edges = nfa.edges[node]
             if edges:
                 for symbol in sig:
                     target = edges.get(symbol)
                     if target is not None:
-                        reached.update(nfa.closure(target))
+                        reached.update(closure(target))
             if not broken and nfa.skip[node] >= 0:
-                reached.update(nfa.closure(nfa.skip[node]))
-        found = sorted(pattern for node in reached for pattern in nfa.outs[node])
-        full = tuple(sorted(reached.union(self._root_set)))
-        number = lazy.ids.get(full)
-        if number is None:
-            number = lazy.ids[full] = len(lazy.sets)
-            lazy.sets.append(full)
-            lazy.next.append({})
-            lazy.outs.append(tuple(dict.fromkeys(found)))
-        lazy.next[state][key] = number
-        return number
+                reached.update(closure(nfa.skip[node]))
+        return lazy.state(reached, nfa.outs)
 
     def _back(
         self, element: Element, ends: set[int], reading: Reading, symbols: Sequence[tuple[int, ...]]

@@ -415,6 +415,8 @@ def _mended(word: str, lexicon: Lexicon) -> tuple[str, ...]:
 def _close(word: str, lexicon: Lexicon) -> tuple[str, ...]:
     """Key words one typing error away that begin with the same letter (or with the first two swapped)."""
     index = lexicon.deletes
+    if len(word) > 24:
+        return ()
     candidates = set(index.get(word, ()))
     for at in range(len(word)):
         candidates.update(index.get(word[:at] + word[at + 1 :], ()))

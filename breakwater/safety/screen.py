@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from breakwater.safety import context as surroundings
 from breakwater.safety import normalise
 from breakwater.safety.match import Found, Reading
-from breakwater.safety.rulebook import Rule, RuleBook, default_rulebook, load_rulebook
+from breakwater.safety.rulebook import ContextRule, Rule, RuleBook, default_rulebook, load_rulebook
 from breakwater.safety.verdict import Context, HeldBack, Hit, Level, Span, Verdict
 
 __all__ = ["default_rulebook", "failsafe", "load_rulebook", "screen"]
@@ -93,40 +93,36 @@ class _Result:
         ended = automaton.run(reading, symbols)
         if not ended:
             return
-        cues: dict[tuple[int, str], list[Found]] = {}
-        parts: dict[tuple[int, str], list[Found]] = {}
         candidates: list[tuple[int, int, int]] = []
+        others: dict[tuple[bool, int, str], list[tuple[int, int]]] = {}
         for pattern, last in ended:
             owner = book.owners[pattern]
-            if not owner.context and owner.part == "patterns":
-                if border and last < border:
-                    continue
+            if owner.context or owner.part != "patterns":
+                others.setdefault((owner.context, owner.index, owner.part), []).append((pattern, last))
+            elif not (border and last < border):
                 asked = book.rules[owner.index].asked
-                if asked and self.asked not in asked:
-                    continue
-                candidates.append((owner.index, pattern, last))
-                continue
-            store = cues if owner.context else parts
-            places = store.setdefault((owner.index, owner.part), [])
-            found = automaton.locate(pattern, last, reading, symbols)
-            if found is not None:
-                places.append(found)
+                if not asked or self.asked in asked:
+                    candidates.append((owner.index, pattern, last))
         if not candidates:
             return
-        contexts = surroundings.index(book.contexts, cues)
+        places = surroundings.Places(automaton, reading, symbols, others)
+        contexts: list[tuple[ContextRule, surroundings.Cues]] | None = None
         counted: dict[int, int] = {}
         for index, pattern, last in candidates:
             if counted.get(index, 0) >= ENOUGH:
                 continue
             rule = book.rules[index]
-            if rule.with_ and not parts.get((index, "with")):
+            if rule.with_ and not places.any(False, index, "with"):
                 continue
             found = automaton.locate(pattern, last, reading, symbols)
             if found is None or (border and found.start >= border):
                 continue
-            voids = parts.get((index, "unless"), ()) if rule.unless else ()
-            if any(surroundings.together(reading, found, void) for void in surroundings.near(voids, found)):
+            if rule.unless and any(
+                surroundings.together(reading, found, void) for void in places.near(False, index, "unless", found)
+            ):
                 continue
+            if contexts is None:
+                contexts = surroundings.index(book.contexts, places)
             judged = surroundings.weigh(rule, found, reading, contexts)
             for by in judged.by:
                 self.held[(rule.id, by)] = None
@@ -135,7 +131,7 @@ class _Result:
             counted[index] = counted.get(index, 0) + 1
             spans = {_span(reading, found, border)}
             if rule.with_:
-                partners = [other for other in parts[(index, "with")] if other.end - other.start > 1]
+                partners = [other for other in places.some(False, index, "with") if other.end - other.start > 1]
                 spans.update(_span(reading, other, border) for other in partners[:ENOUGH])
             self._keep(index, judged.level, judged.third_party, spans)
 
