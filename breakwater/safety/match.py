@@ -301,9 +301,9 @@ class Automaton:
         out: list[tuple[int, ...]] = []
         for word in reading.words:
             found = of.get(word)
-            if found is None:
-                found = number(word) if word[:1].isdigit() else ()
-            out.append(found)
+            if word[:1].isdigit():
+                found = (*(found or ()), *number(word))
+            out.append(found or ())
         for place, words in reading.alts.items():
             merged = set(out[place])
             for word in words:
