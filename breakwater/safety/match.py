@@ -479,8 +479,9 @@ class Automaton:
             symbol = self._symbols[("c#", element[1]) if kind == "c" else element]
             return {end - 1 for end in ends if end and symbol in symbols[end - 1]}
         if kind == "g":
-            out = set(ends)
-            for end in ends:
+            # A gap reaches over no sentence end, not even with nothing in it; adjoining words may.
+            out = {end for end in ends if end >= len(symbols) or reading.breaks[end] < STRONG}
+            for end in tuple(out):
                 for step in range(1, element[1] + 1):
                     if end - step < 0 or reading.breaks[end - step] >= STRONG:
                         break
