@@ -61,8 +61,14 @@ class Machine:
     def __init__(self, tmp_path: Path) -> None:
         self.root = tmp_path / "clone with a space"
         (self.root / "scripts").mkdir(parents=True)
-        for name in ("scripts/bootstrap", "requirements.lock", "pyproject.toml"):
+        for name in ("requirements.lock", "pyproject.toml"):
             shutil.copy(paths.ROOT / name, self.root / name)
+        # The places that it knows by heart are not of this machine.
+        script = (paths.ROOT / "scripts/bootstrap").read_text()
+        for place in ("/usr/local/", "/opt/homebrew/", "/Library/"):
+            assert place in script
+            script = script.replace(place, f"{tmp_path}{place}")
+        (self.root / "scripts/bootstrap").write_text(script)
         self.bin = tmp_path / "bin"
         self.bin.mkdir()
         for tool in TOOLS.split():
@@ -87,7 +93,6 @@ class Machine:
             "PATH": f"{self.first}:{self.bin}",
             "HOME": str(self.home),
             "CALLS": str(self.calls_file),
-            # Nothing of this machine may be found: the places that bootstrap knows by heart stay out.
             "PYENV_ROOT": str(self.home / ".pyenv"),
             **env,
         }
@@ -107,16 +112,6 @@ class Machine:
         """What was done; merely asking uv for a Python does nothing."""
         calls = self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
         return [call for call in calls if call != "uv python find 3.10"]
-
-
-pytestmark = pytest.mark.skipif(
-    any(
-        Path(folder, name).exists()
-        for folder in ("/opt/homebrew/bin", "/usr/local/bin")
-        for name in ("uv", "python3.10")
-    ),
-    reason="this machine has its own where bootstrap looks by heart",
-)
 
 
 @pytest.fixture
@@ -287,3 +282,59 @@ def test_ci_calls_make_test_and_nothing_else() -> None:
 
 def test_this_installation_came_from_the_lock() -> None:
     assert sys.version_info[:2] == (3, 10)
+
+
+# scripts/install-test-needs
+
+WORKS = "#!/bin/sh\necho Chromium 150\n"
+APT = """#!/bin/sh
+echo "apt-get $*" >>"$CALLS"
+case "$*" in
+*"install"*" chromium") cp "$CHROMIUM" "$(dirname "$0")/chromium" ;;
+esac
+"""
+
+
+def needs(machine: Machine, **env: str) -> subprocess.CompletedProcess[str]:
+    shutil.copy(paths.ROOT / "scripts" / "install-test-needs", machine.root / "scripts")
+    return subprocess.run(
+        ["/bin/sh", "scripts/install-test-needs"],
+        cwd=machine.root,
+        env=machine.environment(**env),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_browser_that_is_there_is_taken(machine: Machine) -> None:
+    machine.has("chromium-browser", WORKS)
+    done = needs(machine)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_browser_that_is_only_a_hint_is_installed(machine: Machine) -> None:
+    """Ubuntu's chromium-browser may be a script that asks for a snap."""
+    machine.has("chromium-browser", "#!/bin/sh\nexit 1\n")
+    machine.has("apt-get", APT)
+    (machine.bin / "id").unlink()
+    machine.has("id", "#!/bin/sh\necho 0\n")
+    done = needs(machine, CHROMIUM=str(machine.has("works", WORKS, machine.home)))
+    assert done.returncode == 0, done.stderr
+    assert machine.calls()[0].startswith("apt-get update") and "chromium" in machine.calls()[1]
+
+
+def test_who_may_not_install_is_told_what_to_do(machine: Machine) -> None:
+    machine.has("apt-get", APT)
+    (machine.bin / "id").unlink()
+    machine.has("id", "#!/bin/sh\necho 1000\n")
+    machine.has("sudo", "#!/bin/sh\nexit 1\n")
+    done = needs(machine)
+    assert done.returncode == 1 and machine.calls() == []
+    assert done.stderr.startswith("breakwater: the browser tests need Chromium: run `sudo apt-get update")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_where_nothing_can_install_it_says_so(machine: Machine) -> None:
+    done = needs(machine)
+    assert done.returncode == 1 and "BREAKWATER_CHROMIUM" in done.stderr
