@@ -110,10 +110,10 @@ def main(seconds: float = 8.0, screen_only: bool = False, output: Path | None = 
 
 
 def bench_screen(console: Console) -> list[dict[str, float]]:
-    from breakwater.safety import screen as screening
+    from breakwater.safety.screen import load_rulebook, screen
 
     began = time.perf_counter()
-    book = screening.load_rulebook()
+    book = load_rulebook()
     load_s = time.perf_counter() - began
     rows = []
     for length in SCREEN_LENGTHS:
@@ -123,7 +123,7 @@ def bench_screen(console: Console) -> list[dict[str, float]]:
         times = []
         for one in texts:
             start = time.perf_counter()
-            screening.screen(one, book=book)
+            screen(one, book=book)
             times.append((time.perf_counter() - start) * 1000)
         rows.append(
             {
@@ -461,7 +461,7 @@ def cpu_seconds(roots: list[psutil.Process]) -> float:
 
 def tree_memory(root: psutil.Process) -> float:
     """MiB resident in the process and all its children."""
-    return sum(one.memory_info().rss for one in [root, *root.children(recursive=True)]) / MiB
+    return float(sum(one.memory_info().rss for one in [root, *root.children(recursive=True)])) / MiB
 
 
 def is_rasa(process: psutil.Process) -> bool:

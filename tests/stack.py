@@ -32,10 +32,18 @@ PUBLIC_URL = "https://chat.clinic.example"
 LINES = ("988", "741741", "911")
 
 
+_given_ports: set[int] = set()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A free port that this test run has not given to anybody else yet."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in _given_ports:
+            _given_ports.add(port)
+            return port
 
 
 def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
