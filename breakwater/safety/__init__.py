@@ -1,4 +1,7 @@
-"""The safety screen: pure, explained, bounded by size. It imports no Rasa, no web framework and no network client."""
+"""The safety screen: pure, explained, bounded by size.
+
+It imports no Rasa, no web framework and no network client.
+"""
 
 from breakwater.safety.rulebook import RuleBook, RuleBookError, default_rulebook, load_rulebook
 from breakwater.safety.screen import screen

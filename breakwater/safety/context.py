@@ -63,7 +63,7 @@ class Places:
         return known
 
     def near(self, context: bool, index: int, part: str, hit: Found) -> list[Found]:
-        """The places within reach of a match; a bounded number, so that floods of cues cost only their length."""
+        """The places within reach of a match, bounded so that floods of cues cost only their length."""
         ended = self._ended.get((context, index, part))
         if not ended:
             return []
@@ -100,9 +100,7 @@ class Cues:
         return self.places.near(True, self.index, part, hit)
 
 
-def weigh(
-    rule: Rule, hit: Found, reading: Reading, contexts: Sequence[tuple[ContextRule, Cues]]
-) -> Judged:
+def weigh(rule: Rule, hit: Found, reading: Reading, contexts: Sequence[tuple[ContextRule, Cues]]) -> Judged:
     """The level that a match of `rule` at `hit` keeps among the cues of its message."""
     level = rule.level
     raised = False
@@ -147,7 +145,9 @@ def _holds(context: ContextRule, cues: Cues, hit: Found, reading: Reading) -> bo
         placed = [
             cue
             for cue in placed
-            if not any(shield.start < cue.end and cue.start < shield.end for shield in cues.near("shields", cue))
+            if not any(
+                shield.start < cue.end and cue.start < shield.end for shield in cues.near("shields", cue)
+            )
         ]
     if not placed:
         return False
@@ -176,7 +176,7 @@ def _in_place(context: ContextRule, cue: Found, hit: Found, reading: Reading) ->
 
 
 def _clear(context: ContextRule, reading: Reading, start: int, end: int) -> bool:
-    """Nothing between two places ends the reach of a cue: no sentence end, no "but", no comma if it counts."""
+    """Nothing between two places ends the reach of a cue: no sentence end, "but", or comma that counts."""
     stop = 1 if context.comma_stops else STRONG
     if any(reading.breaks[at] >= stop for at in range(start, end + 1) if at < len(reading.breaks)):
         return False

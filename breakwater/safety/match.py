@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 MAX_GAP = 12
 MAX_STATES = 30_000  # of the lazily built automaton; then it starts afresh
 STRONG = 2  # a break that ends a sentence; see Reading.breaks
 
-Element = tuple  # ("w", word) ("c", class) ("g", n) ("alt", seqs) ("opt", element) ("not", element) ("^",) …
+Element = tuple[
+    Any, ...
+]  # ("w", word) ("c", class) ("g", n) ("alt", seqs) ("opt", element) ("not", element) ("^",) …
 Sequence_ = tuple[Element, ...]
 
 
@@ -62,7 +65,9 @@ class _Parser:
         while at < len(stripped):
             found = _TOKEN.match(stripped, at)
             if not found:
-                raise PatternError(f"cannot read {stripped[at:]!r}; words, {{class}}, ..n, (a|b), ? are known")
+                raise PatternError(
+                    f"cannot read {stripped[at:]!r}; words, {{class}}, ..n, (a|b), ? are known"
+                )
             self.tokens.append(found.group(1))
             at = found.end()
         self.at = 0
@@ -236,9 +241,7 @@ class _Nfa:
                     if other not in seen:
                         seen.add(other)
                         stack.append(other)
-            known = tuple(
-                n for n in seen if self.edges[n] or self.skip[n] >= 0 or self.outs[n]
-            )
+            known = tuple(n for n in seen if self.edges[n] or self.skip[n] >= 0 or self.outs[n])
             self.closures[node] = known
         return known
 

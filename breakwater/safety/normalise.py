@@ -31,8 +31,9 @@ _MARKUP = re.compile(
     re.IGNORECASE,
 )
 _INLINE = frozenset(
-    "a abbr b big code del em font i ins kbd label mark q s small span strike strong sub sup tt u wbr".split()
-)
+    ("a", "abbr", "b", "big", "code", "del", "em", "font", "i", "ins", "kbd", "label", "mark", "q", "s",
+     "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "wbr")
+)  # fmt: skip
 _CHUNK = re.compile(r"\S+")
 _PLAIN = re.compile(r"[a-z]+")
 _PIECE = re.compile(r"[a-z0-9]+(?:'+[a-z]+)*|[\ue000-\uf8ff]")
@@ -222,11 +223,7 @@ class _Tokeniser:
                     self.pending = STRONG
             done = end
             chunk = found.group()
-            if (
-                (chunk in known or chunk in plain)
-                and chunk not in expand
-                and chunk not in also
-            ):
+            if (chunk in known or chunk in plain) and chunk not in expand and chunk not in also:
                 words.append(chunk)
                 starts.append(start)
                 ends.append(end)
@@ -359,7 +356,7 @@ class _Tokeniser:
             return
         if any(mark in marks for mark in ".!?;\n"):
             self.pending = STRONG
-        elif any(mark in marks for mark in ",:()[]{}\"|=>/-"):
+        elif any(mark in marks for mark in ',:()[]{}"|=>/-'):
             self.pending = max(self.pending, 1)
 
 
@@ -372,13 +369,13 @@ def _mended(word: str, lexicon: Lexicon) -> tuple[str, ...]:
         runs = list(_ELONGATED.finditer(word))[:4]
         forms = []
         for sizes in product((1, 2), repeat=len(runs)):
-            form, done = [], 0
+            pieces, done = [], 0
             for run, size in zip(runs, sizes, strict=True):
-                form.append(word[done : run.start()])
-                form.append(run.group(1) * size)
+                pieces.append(word[done : run.start()])
+                pieces.append(run.group(1) * size)
                 done = run.end()
-            form.append(word[done:])
-            forms.append(_ELONGATED.sub(r"\1", "".join(form)))
+            pieces.append(word[done:])
+            forms.append(_ELONGATED.sub(r"\1", "".join(pieces)))
         for form in forms:
             opened = lexicon.expand.get(form)
             if opened:
@@ -397,7 +394,7 @@ def _mended(word: str, lexicon: Lexicon) -> tuple[str, ...]:
             return (short,)
     if word.endswith("in") and word + "g" in known:
         out.append(word + "g")  # "thinkin"
-    if len(base) >= 5 and not out[:1] == [word + "g"]:
+    if len(base) >= 5 and out[:1] != [word + "g"]:
         close = _close(base, lexicon)
         if close:
             return (*out, *close)
@@ -421,9 +418,7 @@ def _close(word: str, lexicon: Lexicon) -> tuple[str, ...]:
     for at in range(len(word)):
         candidates.update(index.get(word[:at] + word[at + 1 :], ()))
     out = [
-        key
-        for key in candidates
-        if (key[0] == word[0] or key[:2] == word[1::-1]) and _one_apart(word, key)
+        key for key in candidates if (key[0] == word[0] or key[:2] == word[1::-1]) and _one_apart(word, key)
     ]
     return tuple(sorted(out))
 
@@ -538,11 +533,14 @@ def _hidden(core: str, chunk: str, lexicon: Lexicon) -> tuple[str, ...]:
         pieces = re.findall(r"[a-z0-9]+", core)
         shape = max(map(len, pieces))
         letters = glued if glued.isalpha() else (_unleet(glued, lexicon) or ("",))[0]
-        if letters in lexicon.keys and not (
-            len(letters) < 6 and all(p in lexicon.known or p in lexicon.plain for p in pieces if len(p) > 2)
+        plain_parts = all(part in lexicon.known or part in lexicon.plain for part in pieces if len(part) > 2)
+        all_plain = all(len(part) > 2 and part in lexicon.plain for part in pieces)
+        if (
+            letters in lexicon.keys
+            and (len(letters) >= 6 or not plain_parts)
+            and (shape <= 2 or not all_plain)
         ):
-            if shape <= 2 or not all(len(p) > 2 and p in lexicon.plain for p in pieces):
-                return (letters,)
+            return (letters,)
         if len(letters) >= 6:
             close = [w for w in _close(letters, lexicon) if w in lexicon.keys]
             if close and letters not in lexicon.known and letters not in lexicon.plain:
@@ -566,9 +564,16 @@ def _censored(core: str, lexicon: Lexicon) -> str:
         return ""
     if sum(c.isalpha() for c in core) < 2:
         return ""
-    pattern = re.compile("".join(f"[a-z]{{1,{len(p) + 1}}}" if _WILD.fullmatch(p) else p
-                                 for p in re.findall(r"[a-z]+|[^a-z]+", core) if _WILD.fullmatch(p) or p.isalpha()))
-    fits = [key for key in lexicon.keys if key[0] == core[0] and len(key) == len(core) and pattern.fullmatch(key)]
+    pattern = re.compile(
+        "".join(
+            f"[a-z]{{1,{len(p) + 1}}}" if _WILD.fullmatch(p) else p
+            for p in re.findall(r"[a-z]+|[^a-z]+", core)
+            if _WILD.fullmatch(p) or p.isalpha()
+        )
+    )
+    fits = [
+        key for key in lexicon.keys if key[0] == core[0] and len(key) == len(core) and pattern.fullmatch(key)
+    ]
     if not fits:
         fits = [key for key in lexicon.keys if key[0] == core[0] and len(key) > 4 and pattern.fullmatch(key)]
     return min(fits, key=lambda key: (len(key), key)) if fits else ""
@@ -628,8 +633,8 @@ def _wide_gaps(reading: Reading, start: int, end: int, lexicon: Lexicon) -> tupl
 
 
 _DICTATED = frozenset(
-    (("question", "mark"), ("exclamation", "point"), ("exclamation", "mark"), ("new", "line"), ("full", "stop"),
-     ("end", "quote"), ("signo", "de"), ("punto", "final"))
+    (("question", "mark"), ("exclamation", "point"), ("exclamation", "mark"), ("new", "line"),
+     ("full", "stop"),     ("end", "quote"), ("signo", "de"), ("punto", "final"))
 )  # fmt: skip
 
 

@@ -140,9 +140,7 @@ def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if key in out:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"{key!r} stands twice", key_node.start_mark
-            )
+            raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands twice", key_node.start_mark)
         out[key] = loader.construct_object(value_node, deep=True)
     out["__line__"] = node.start_mark.line + 1
     return out
@@ -184,7 +182,9 @@ class _Loader:
         rules = tuple(self.read_rules())
         contexts = tuple(self.read_contexts())
         if not rules:
-            raise RuleBookError(str(self.folder), None, None, "no rule stands here; add files with screen_rules:")
+            raise RuleBookError(
+                str(self.folder), None, None, "no rule stands here; add files with screen_rules:"
+            )
         known: set[str] = set()
         for sequence in self.sequences:
             known |= words_of(sequence)
@@ -210,20 +210,27 @@ class _Loader:
 
     def read_files(self) -> str:
         if not self.folder.is_dir():
-            raise RuleBookError(str(self.folder), None, None, "the folder of the rule book is missing; restore it")
+            raise RuleBookError(
+                str(self.folder), None, None, "the folder of the rule book is missing; restore it"
+            )
         digest = hashlib.sha256()
         for path in sorted(self.folder.rglob("*.yml")):
             name = path.relative_to(self.folder).as_posix()
             try:
                 raw = path.read_bytes()
-                data = yaml.load(raw, Loader=_LineLoader)  # noqa: S506  (a safe loader with line numbers)
+                data = yaml.load(raw, Loader=_LineLoader)
             except OSError as error:
-                raise RuleBookError(name, None, None, f"cannot be read ({error.strerror}); check its rights") from None
+                raise RuleBookError(
+                    name, None, None, f"cannot be read ({error.strerror}); check its rights"
+                ) from None
             except yaml.YAMLError as error:
                 mark = getattr(error, "problem_mark", None)
                 problem = getattr(error, "problem", None) or "unreadable"
                 raise RuleBookError(
-                    name, mark.line + 1 if mark else None, None, f"not readable as YAML ({problem}); mend this line"
+                    name,
+                    mark.line + 1 if mark else None,
+                    None,
+                    f"not readable as YAML ({problem}); mend this line",
                 ) from None
             if data is None:
                 continue
@@ -266,7 +273,7 @@ class _Loader:
                 elif key != "__line__":
                     raise RuleBookError(
                         name, line, None,
-                        f"unknown key {key!r} in lexicon; expand, also, emoji, plain, english, spanish are known",
+                        f"unknown key {key!r} in lexicon; expand, also, emoji, plain, english, spanish exist",
                     )  # fmt: skip
         self.lexicon = Lexicon(
             expand=expand,
@@ -296,7 +303,10 @@ class _Loader:
                     unknown = set(value) - {"words", "phrases", "key", "__line__"}
                     if unknown:
                         raise RuleBookError(
-                            file, line, f"class {name}", f"unknown key {sorted(unknown)[0]!r}; words, phrases, key"
+                            file,
+                            line,
+                            f"class {name}",
+                            f"unknown key {sorted(unknown)[0]!r}; words, phrases, key",
                         )
                     items = str(value.get("words") or "").split() + _texts(value.get("phrases"))
                     if str(value.get("key")) == "true":
@@ -310,12 +320,13 @@ class _Loader:
                 else:
                     items = str(value or "").split()
                 if not items:
-                    raise RuleBookError(file, line, f"class {name}", "it is empty; give it words or remove it")
-                if name in raw or name in _BUILT_IN:
                     raise RuleBookError(
-                        file, line, f"class {name}", f"defined before in {raw[name][0] if name in raw else 'the engine'};"
-                        " give one of the two another name",
-                    )  # fmt: skip
+                        file, line, f"class {name}", "it is empty; give it words or remove it"
+                    )
+                if name in raw or name in _BUILT_IN:
+                    first = raw[name][0] if name in raw else "the engine"
+                    problem = f"defined before in {first}; give one of the two another name"
+                    raise RuleBookError(file, line, f"class {name}", problem)
                 raw[str(name)] = (file, line, items)
         self.names |= set(raw)
         phrases: dict[str, tuple[Sequence_, ...]] = {}
@@ -350,7 +361,9 @@ class _Loader:
                 self.among(topics, TOPICS, "topic", file, line, id_)
                 self.among(asked, ASKED, "question in asked", file, line, id_)
                 if not types:
-                    raise RuleBookError(file, line, id_, f"it names no types; one or more of {', '.join(TYPES)}")
+                    raise RuleBookError(
+                        file, line, id_, f"it names no types; one or more of {', '.join(TYPES)}"
+                    )
                 if {"ingestion", "wound"} & set(topics) and "medical" not in types:
                     types = (*types, "medical")
                 for needed in ("why", "source", "since"):
@@ -398,8 +411,12 @@ class _Loader:
                 types = _words(entry.get("types"))
                 self.among(types, TYPES, "type", file, line, id_)
                 within = str(entry.get("within") or "0")
-                if not within.isdigit() or (where in ("before", "after", "around") and not 0 < int(within) <= 30):
-                    raise RuleBookError(file, line, id_, f"within: {within!r} must be a number of words from 1 to 30")
+                if not within.isdigit() or (
+                    where in ("before", "after", "around") and not 0 < int(within) <= 30
+                ):
+                    raise RuleBookError(
+                        file, line, id_, f"within: {within!r} must be a number of words from 1 to 30"
+                    )
                 if not self.compile(entry, "cues", file, id_, Owner(True, number, "patterns")):
                     raise RuleBookError(file, line, id_, "cues: is missing; write at least one")
                 yield ContextRule(
@@ -427,7 +444,9 @@ class _Loader:
     def entries(self, file: str, data: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
         entries = data.get(key) or []
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise RuleBookError(file, data["__line__"], None, f"{key}: must be a list of entries, each with an id")
+            raise RuleBookError(
+                file, data["__line__"], None, f"{key}: must be a list of entries, each with an id"
+            )
         return entries
 
     def identity(self, entry: Mapping[str, Any], file: str) -> str:
@@ -436,7 +455,10 @@ class _Loader:
             raise RuleBookError(file, entry["__line__"], None, "this entry has no id; give it one of its own")
         if id_ in self.ids:
             raise RuleBookError(
-                file, entry["__line__"], id_, f"the id stands already in {self.ids[id_]}; ids are never used twice"
+                file,
+                entry["__line__"],
+                id_,
+                f"the id stands already in {self.ids[id_]}; ids are never used twice",
             )
         self.ids[id_] = f"{file}, line {entry['__line__']}"
         return id_
@@ -453,7 +475,9 @@ class _Loader:
     ) -> None:
         for value in values:
             if value not in known:
-                raise RuleBookError(file, line, id_, f"unknown {what} {value!r}; known are {', '.join(known)}")
+                raise RuleBookError(
+                    file, line, id_, f"unknown {what} {value!r}; known are {', '.join(known)}"
+                )
 
     def level(self, value: Any, file: str, line: int, id_: str) -> Level:
         labels = [level.label for level in Level if level]
@@ -499,7 +523,9 @@ def _check_cycle(name: str, phrases: Mapping[str, tuple[Sequence_, ...]], file: 
         for phrase in phrases.get(stack.pop(), ()):
             for used in _classes_of(phrase):
                 if used == name:
-                    raise RuleBookError(file, line, f"class {name}", "it holds itself; take it out of its own phrases")
+                    raise RuleBookError(
+                        file, line, f"class {name}", "it holds itself; take it out of its own phrases"
+                    )
                 if used not in seen:
                     seen.add(used)
                     stack.append(used)

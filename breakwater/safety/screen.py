@@ -118,7 +118,8 @@ class _Result:
             if found is None or (border and found.start >= border):
                 continue
             if rule.unless and any(
-                surroundings.together(reading, found, void) for void in places.near(False, index, "unless", found)
+                surroundings.together(reading, found, void)
+                for void in places.near(False, index, "unless", found)
             ):
                 continue
             if contexts is None:
@@ -131,7 +132,9 @@ class _Result:
             counted[index] = counted.get(index, 0) + 1
             spans = {_span(reading, found, border)}
             if rule.with_:
-                partners = [other for other in places.some(False, index, "with") if other.end - other.start > 1]
+                partners = [
+                    other for other in places.some(False, index, "with") if other.end - other.start > 1
+                ]
                 spans.update(_span(reading, other, border) for other in partners[:ENOUGH])
             self._keep(index, judged.level, judged.third_party, spans)
 

@@ -12,7 +12,7 @@ from breakwater.safety.rulebook import RuleBook
 from breakwater.safety.screen import screen
 from breakwater.safety.verdict import Context, Level, Verdict
 
-_SURROGATES = {code: "\N{REPLACEMENT CHARACTER}" for code in range(0xD800, 0xE000)}
+_SURROGATES = dict.fromkeys(range(55296, 57344), "�")
 
 
 class _BadLine(ValueError):
@@ -44,7 +44,7 @@ def run_screen(stdin: BinaryIO, stdout: TextIO, book: RuleBook) -> int:
 
 
 def explain(text: str, book: RuleBook, context: Context = Context()) -> str:  # noqa: B008
-    """The verdict on `text` as a person reads it: level, each rule with its why, the words, what was held back."""
+    """The verdict on `text` for a person: level, each rule with its why, the words, what was held back."""
     verdict = screen(text, context, book)
     out = [_headline(verdict)]
     if verdict.spans:

@@ -33,7 +33,13 @@ def test_the_table_of_the_contract(text, asked, level, types):
     assert verdict.type == (types[0] if types else "none")
 
 
-CLEAR = ["i want to kill myself", "I wish I was dead", "quiero suicidarme", "i keep cutting myself", "no quiero vivir"]
+CLEAR = [
+    "i want to kill myself",
+    "I wish I was dead",
+    "quiero suicidarme",
+    "i keep cutting myself",
+    "no quiero vivir",
+]
 
 
 def _zero_width(text):
@@ -71,13 +77,18 @@ def test_noise_changes_nothing(text, noise):
     "text",
     [
         "my skill set is growing", "diet tips", "d.i.e.t plan", "I live in Sussex", "he studied all night",
-        "order K1LL-5U1C arrived", "my name is dieter", "therapist", "gg noob u got wrecked", "I want to dye my hair",
-        "dying to see the new movie", "you killed it on stage", "to die for", "the battery died", "kill the lights",
-        "I'm not suicidal", "no I don't want to die", "I never wanted to hurt myself", "suicide prevention walk on sunday",
+        "order K1LL-5U1C arrived", "my name is dieter", "therapist", "gg noob u got wrecked",
+        "I want to dye my hair",
+        "dying to see the new movie", "you killed it on stage", "to die for", "the battery died",
+        "kill the lights",
+        "I'm not suicidal", "no I don't want to die", "I never wanted to hurt myself",
+        "suicide prevention walk on sunday",
         "my phone is dead", "deadline tomorrow", "cut my hair", "cutting carbs", "I cut my finger cooking",
-        "he died last year and I miss him", "I took my pills this morning", "no quiero morir", "me muero de hambre",
+        "he died last year and I miss him", "I took my pills this morning", "no quiero morir",
+        "me muero de hambre",
         "tengo mucho sueño", "me corté el pelo", "mátalo, es un zancudo", "estoy muerta de cansancio",
-        "in the game I killed myself by falling", "assessment", "shiitake", "Essex", "hi", "", "   ", "👍", "12345",
+        "in the game I killed myself by falling", "assessment", "shiitake", "Essex", "hi", "", "   ", "👍",
+        "12345",
     ],
 )  # fmt: skip
 def test_ordinary_words_stay_ordinary(text):
@@ -106,7 +117,9 @@ def test_contrast_pairs(calm, grave):
 def test_what_is_held_back_is_recorded_by_its_rule():
     verdict = screen("I'm not suicidal", book=BOOK)
     assert verdict.level == Level.NONE
-    assert ("en.suicide.word_alone", "ctx.en.negation") in {(held.rule, held.by) for held in verdict.held_back}
+    assert ("en.suicide.word_alone", "ctx.en.negation") in {
+        (held.rule, held.by) for held in verdict.held_back
+    }
 
 
 @pytest.mark.parametrize("text", ["tonight", "esta noche", "right now", "the pills are right here"])
@@ -114,7 +127,9 @@ def test_a_time_or_means_answers_the_question(text):
     assert screen(text, Context(asked="suicide"), BOOK).level == Level.EMERGENCY
 
 
-@pytest.mark.parametrize("text", ["yes", "yeah", "maybe", "sometimes", "kind of", "sí", "si", "a veces", "más o menos"])
+@pytest.mark.parametrize(
+    "text", ["yes", "yeah", "maybe", "sometimes", "kind of", "sí", "si", "a veces", "más o menos"]
+)
 def test_yes_and_half_yes_answer_the_question(text):
     verdict = screen(text, Context(asked="suicide"), BOOK)
     assert (verdict.level, verdict.type) == (Level.CRISIS, "suicide")
@@ -155,7 +170,12 @@ def test_several_types_at_once():
 
 @pytest.mark.parametrize(
     ("text", "language"),
-    [("I do not know what to do", "en"), ("no sé qué hacer con mi vida", "es"), ("👍", "und"), ("¿hola?", "es")],
+    [
+        ("I do not know what to do", "en"),
+        ("no sé qué hacer con mi vida", "es"),
+        ("👍", "und"),
+        ("¿hola?", "es"),
+    ],
 )
 def test_language(text, language):
     assert screen(text, book=BOOK).language == language
@@ -180,13 +200,29 @@ def test_an_exception_inside_counts_as_a_hit(monkeypatch):
 
 
 def test_a_crisis_at_character_90000_is_found():
-    text = "the weather was nice and we went to the park. " * 1960 + "i want to kill myself" + " and so on" * 900
+    text = (
+        "the weather was nice and we went to the park. " * 1960 + "i want to kill myself" + " and so on" * 900
+    )
     assert screen(text, book=BOOK).level == Level.CRISIS
 
 
 @pytest.mark.parametrize(
     "unit",
-    ["i am not suicidal and ", "a ", "i want to ", "kill ", "!" * 10, "k i l l ", "iwanttodie", "<b ", "&amp", "s*i", "é", "1ll1 ", "no "],
+    [
+        "i am not suicidal and ",
+        "a ",
+        "i want to ",
+        "kill ",
+        "!" * 10,
+        "k i l l ",
+        "iwanttodie",
+        "<b ",
+        "&amp",
+        "s*i",
+        "é",
+        "1ll1 ",
+        "no ",
+    ],
 )
 def test_the_work_grows_with_the_length_and_no_faster(unit):
     def seconds(size):
@@ -202,7 +238,8 @@ def test_the_work_grows_with_the_length_and_no_faster(unit):
 
 
 CRISIS_PIECES = st.sampled_from(
-    ["i want to die", "kill myself", "no", "not", "lol", "tonight", "he", "mi hija", "pills", "<b>", "&lt;", "k i l l",
+    ["i want to die", "kill myself", "no", "not", "lol", "tonight", "he", "mi hija", "pills", "<b>",
+    "&lt;", "k i l l",
      "su*cide", "\n", "...", "¿", "\u200d", "😂", "🔫", "1", "/x{", "ñ", "\ud800", "𝐤", "aaaaaaa"]
 )  # fmt: skip
 

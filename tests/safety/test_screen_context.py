@@ -46,7 +46,11 @@ def test_jokes_games_and_the_past(text, level):
 
 @pytest.mark.parametrize(
     "text",
-    ["i'm going to kill myself tonight", "i want to kill myself and i have a gun in my hand", "me voy a matar esta noche"],
+    [
+        "i'm going to kill myself tonight",
+        "i want to kill myself and i have a gun in my hand",
+        "me voy a matar esta noche",
+    ],
 )
 def test_time_and_means_raise(text):
     assert screen(text, book=BOOK).level == Level.EMERGENCY

@@ -19,12 +19,16 @@ def _words(text):
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("SUICIDE", "suicide"), ("su1c1de", "suicide"), ("$uicide", "suicide"), ("s*icide", "suicide"),
-        ("sui-cide", "suicide"), ("s.u.i.c.i.d.e", "suicide"), ("s u i c i d e", "suicide"), ("suicidee", "suicide"),
-        ("suiciiiide", "suicide"), ("ｓｕｉｃｉｄｅ", "suicide"), ("𝐬𝐮𝐢𝐜𝐢𝐝𝐞", "suicide"), ("ѕuісіdе", "suicide"),
-        ("s̶u̶i̶c̶i̶d̶e̶", "suicide"), ("sui\u200bcide", "suicide"), ("sui\u00adcide", "suicide"), ("s<i></i>uicide", "suicide"),
+        ("SUICIDE", "suicide"), ("su1c1de", "suicide"), ("$uicide", "suicide"),
+        ("sui-cide", "suicide"), ("s.u.i.c.i.d.e", "suicide"), ("s u i c i d e", "suicide"), ("suicidee",
+        "suicide"),
+        ("suiciiiide", "suicide"), ("ｓｕｉｃｉｄｅ", "suicide"), ("𝐬𝐮𝐢𝐜𝐢𝐝𝐞", "suicide"),
+        ("ѕuісіdе", "suicide"),
+        ("s̶u̶i̶c̶i̶d̶e̶", "suicide"), ("sui\u200bcide", "suicide"), ("sui\u00adcide", "suicide"),
+        ("s<i></i>uicide", "suicide"),
         ("suïcíde", "suicide"), ("suicdie", "suicide"), ("suiicide", "suicide"), ("s-u-i-c-i-d-e", "suicide"),
-        ("k!ll", "kill"), ("k1ll", "kill"), ("kiiiill", "kill"), ("k*ll", "kill"), ("mys3lf", "myself"), ("d1e", "die"),
+        ("k!ll", "kill"), ("k1ll", "kill"), ("kiiiill", "kill"), ("k*ll", "kill"), ("mys3lf", "myself"),
+        ("d1e", "die"),
         ("overdos&#101;d", "overdosed"), ("dieeee", "die"),
     ],
 )  # fmt: skip
@@ -32,17 +36,25 @@ def test_a_disguised_word_is_read(text, word):
     assert any(word in offered for offered in _words(text)), _words(text)
 
 
-@pytest.mark.parametrize("text", ["iwanttodie", "i.want.to.die", "i w a n t t o d i e", "i_want_to_die", "I WANT-TO DIE"])
+@pytest.mark.parametrize(
+    "text", ["iwanttodie", "i.want.to.die", "i w a n t t o d i e", "i_want_to_die", "I WANT-TO DIE"]
+)
 def test_a_disguised_sentence_is_read(text):
     flat = [sorted(offered) for offered in _words(text)]
-    assert [word for word in ("i", "want", "to", "die") if any(word in offered for offered in flat)] == ["i", "want", "to", "die"]
+    assert [word for word in ("i", "want", "to", "die") if any(word in offered for offered in flat)] == [
+        "i",
+        "want",
+        "to",
+        "die",
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "word"),
     [
         ("skill", "kill"), ("skilled", "kill"), ("diet", "die"), ("dieter", "die"), ("mynameisdieter", "die"),
-        ("studied", "die"), ("Sussex", "suicide"), ("therapist", "rapist"), ("K1LO-5UIC", "kill"), ("audience", "die"),
+        ("studied", "die"), ("Sussex", "suicide"), ("therapist", "rapist"), ("K1LO-5UIC", "kill"),
+        ("audience", "die"),
         ("soldier", "die"), ("d.i.e.t.", "die"), ("killjoy", "kill"), ("cute", "cut"), ("executed", "cut"),
         ("c.s.i", "suicide"), ("putting", "cutting"), ("alive and well", "kill"), ("overdone", "overdose"),
     ],
@@ -71,6 +83,8 @@ def test_places_lead_back_to_the_text_as_given():
 def test_places_are_always_in_order_and_in_range(text):
     for reading in read(text, LEXICON):
         assert len(reading.words) == len(reading.starts) == len(reading.ends) == len(reading.breaks)
-        assert all(0 <= start < end <= len(text) for start, end in zip(reading.starts, reading.ends, strict=True))
+        assert all(
+            0 <= start < end <= len(text) for start, end in zip(reading.starts, reading.ends, strict=True)
+        )
         assert reading.starts == sorted(reading.starts)
         assert set(reading.alts) <= set(range(len(reading.words)))

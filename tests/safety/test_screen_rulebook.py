@@ -14,7 +14,11 @@ def _context(rule):
 
 
 def _cases(field):
-    return [pytest.param(rule, text, id=f"{rule.id}-{n}") for rule in BOOK.rules for n, text in enumerate(getattr(rule, field))]
+    return [
+        pytest.param(rule, text, id=f"{rule.id}-{n}")
+        for rule in BOOK.rules
+        for n, text in enumerate(getattr(rule, field))
+    ]
 
 
 @pytest.mark.parametrize(("rule", "text"), _cases("match"))
@@ -65,15 +69,15 @@ def test_the_hash_follows_the_content(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("{die}\"]", "{dye}\"]", "unknown class {dye}"),
+        ('{die}"]', '{dye}"]', "unknown class {dye}"),
         ("level: crisis", "level: dire", "unknown level 'dire'"),
         ("[suicide]", "[sadness]", "unknown type 'sadness'"),
         ("kind: wish", "topics: [weather]", "unknown topic 'weather'"),
         ("kind: wish", "asked: [breakfast]", "unknown question in asked 'breakfast'"),
         ("    why: because\n", "", "why: is missing"),
         ("    source: test\n", "", "source: is missing"),
-        ("match: [\"i want to die\"]", "match: []", "needs examples"),
-        ("no_match: [\"hello\"]", "no_match: []", "needs examples"),
+        ('match: ["i want to die"]', "match: []", "needs examples"),
+        ('no_match: ["hello"]', "no_match: []", "needs examples"),
         ("want to {die}", "want ..99 {die}", "too wide"),
         ("want to {die}", "(want to {die}", "not closed"),
         ("want to {die}", "want to ..3", "begins or ends with a gap"),
@@ -82,10 +86,10 @@ def test_the_hash_follows_the_content(tmp_path):
         ("want to {die}", "a <3> b <3> c", "use <n> once"),
         ("want to {die}", "(want|) {die}", "is empty"),
         ("kind: wish", "kinds: wish", "unknown key 'kinds'"),
-        ("die: die dying", "die: [\"{die} now\"]", "holds itself"),
-        ("die: die dying", "die: \"\"", "it is empty"),
+        ("die: die dying", 'die: ["{die} now"]', "holds itself"),
+        ("die: die dying", 'die: ""', "it is empty"),
         ("screen_rules:", "screen_rule:", "unknown key 'screen_rule'"),
-        ("  - id: t.one", "  - id: \"\"", "has no id"),
+        ("  - id: t.one", '  - id: ""', "has no id"),
         ("[suicide]", "[suicide", "not readable as YAML"),
     ],
 )

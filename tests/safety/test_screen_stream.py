@@ -16,7 +16,9 @@ def _run(data: bytes):
 
 
 def test_one_answer_a_line_in_order_with_the_id_as_given():
-    status, answers = _run(b'{"id": 7, "text": "I want to die"}\n\n{"id": "b", "text": "hi", "more": 1}\n{"text": "hi"}\n')
+    status, answers = _run(
+        b'{"id": 7, "text": "I want to die"}\n\n{"id": "b", "text": "hi", "more": 1}\n{"text": "hi"}\n'
+    )
     assert status == 0
     assert [answer["id"] for answer in answers] == [7, "b", None]
     assert [answer["level"] for answer in answers] == ["crisis", "none", "none"]
@@ -35,7 +37,8 @@ def test_context_is_used():
 
 def test_a_bad_line_is_answered_in_its_place_and_ends_with_2():
     bad = [b"{", b"[1]", b'{"id": 3}', b'{"id": 4, "text": 5}', b'{"id": 5, "text": "x", "context": 1}',
-           b'{"id": 6, "text": "x", "context": {"recent": "y"}}', b'{"id": 7, "text": "x", "context": {"asked": 1}}',
+           b'{"id": 6, "text": "x", "context": {"recent": "y"}}',
+           b'{"id": 7, "text": "x", "context": {"asked": 1}}',
            b'{"id": 8, "n": ' + b"9" * 6000 + b', "text": "x"}', b"[" * 3000]  # fmt: skip
     status, answers = _run(b"\n".join([*bad, b'{"id": 9, "text": "I want to die"}']))
     assert status == 2
@@ -46,7 +49,9 @@ def test_a_bad_line_is_answered_in_its_place_and_ends_with_2():
 
 
 def test_surrogates_and_broken_bytes_are_screened_and_no_error():
-    status, answers = _run(b'{"id": 1, "text": "\\ud800 I want to die"}\n{"id": 2, "text": "\xff I want to die"}\n')
+    status, answers = _run(
+        b'{"id": 1, "text": "\\ud800 I want to die"}\n{"id": 2, "text": "\xff I want to die"}\n'
+    )
     assert status == 0
     assert [answer["level"] for answer in answers] == ["crisis", "crisis"]
 
@@ -73,6 +78,10 @@ def test_an_answer_holds_no_text():
 def test_explain_says_level_rule_why_words_and_what_was_held_back():
     told = explain("well I want to die", BOOK)
     assert told.startswith("crisis: suicide")
-    assert "⟦want to die⟧" in told and "en.suicide.want_die" in told and BOOK.rule("en.suicide.want_die").why in told
+    assert (
+        "⟦want to die⟧" in told
+        and "en.suicide.want_die" in told
+        and BOOK.rule("en.suicide.want_die").why in told
+    )
     held = explain("I'm not suicidal", BOOK)
     assert held.startswith("none") and "held back" in held and "ctx.en.negation" in held
