@@ -95,6 +95,7 @@ class Pages:
         self._forget = forget
         self._files = Files(folder)
         self._ready: tuple[float, str | None] = (-READY_FOR, None)
+        self._canarys = new_conversation()  # one at a time, however often it is asked in vain
         self._description: bytes | None = None
 
     async def page(self, request: Request) -> Response:
@@ -146,14 +147,14 @@ class Pages:
         return Response(self._description, media_type="application/json")
 
     async def _canary(self) -> str | None:
-        conversation = new_conversation()
         try:
             await self._assistant.say(
-                conversation, "/ready", language="en", channel="web", deadline=CANARY_DEADLINE
+                self._canarys, "/ready", language="en", channel="web", deadline=CANARY_DEADLINE
             )
         except AssistantFault as fault:
             return fault.reason
-        self._forget(conversation, False)
+        self._forget(self._canarys, False)
+        self._canarys = new_conversation()
         return None
 
     def _may_see(self, request: Request) -> bool:

@@ -324,6 +324,8 @@ class Sessions:
             session.created, session.offers, session.rates = stored.created, stored.offers, stored.rates
         elif session.channel == "web" or not self._store.lost_lately(self._clock()):
             session.state = dataclasses.replace(protocol.START, language=session.language)
+        if session.unmerged:
+            session.offers = {}
         for verdict in session.unmerged:
             old = session.move(
                 protocol.advance(session.state, verdict, "", channel=session.channel, words=self._words)

@@ -112,6 +112,17 @@ def _without_client(written: str) -> str:
     return "\n".join(line for line in written.splitlines() if not any(word in line for word in words))
 
 
+def test_an_exception_is_logged_without_its_words() -> None:
+    with logged() as log:
+        try:
+            raise ValueError(CANARY)
+        except ValueError:
+            logging.getLogger("uvicorn.error").exception("it broke with %s", CANARY)
+    json_lines = [line for line in log.getvalue().splitlines() if line.startswith("{")]
+    assert len(json_lines) == 1 and "ValueError at test_privacy.py" in json_lines[0]
+    assert CANARY not in json_lines[0]
+
+
 def test_a_line_of_the_log_says_what_was_decided(house: House) -> None:
     with logged() as log:
         house.chat().say("I want to die")
@@ -121,5 +132,6 @@ def test_a_line_of_the_log_says_what_was_decided(house: House) -> None:
     assert turn["channel"] == "web" and turn["level"] == "crisis" and turn["types"] == ["suicide"]
     assert turn["rules"] and turn["kinds"] == ["crisis"] and turn["ms"] >= 0
     assert set(turn) == {
-        "at", "severity", "event", "channel", "level", "types", "rules", "source", "kinds", "refusal", "failsafe", "ms",
+        "at", "severity", "event", "channel", "level", "types", "rules", "source", "kinds",
+        "refusal", "failsafe", "ms",
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from urllib.parse import urlencode
@@ -317,6 +318,17 @@ def test_many_texters_at_once_and_one_in_ten_in_crisis(house: House) -> None:
     for number, texts in results.items():
         assert texts and has_lines("\n".join(texts)), number
         assert number % 10 or len(texts) == 1
+
+
+def test_the_trace_of_a_text_is_in_a_header_when_asked_for(peer: Peer, house: House) -> None:
+    phone = house.phone()
+    phone.text(CRISIS)
+    assert phone.answer is not None and "x-breakwater-trace" not in phone.answer.headers
+    with running(peer, trace=True) as traced:
+        phone = traced.phone()
+        phone.text(CRISIS)
+        trace = json.loads(phone.answer.headers["x-breakwater-trace"])
+        assert trace["state"]["name"] == "hold" and trace["verdict"]["level"] == "crisis"
 
 
 def test_too_fast_by_text(peer: Peer) -> None:

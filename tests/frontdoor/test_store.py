@@ -356,7 +356,7 @@ def test_sessions_and_holds_outlive_a_restart(peer: Peer, path: Path) -> None:
         assert phone.text(CRISIS, sid="SM1") == []  # this delivery was answered
         assert has_lines(phone.text("hello")[0])
         # The open question is known again, though nothing of this talk is in memory.
-        assert check.say("yes")[0]["kind"] == "crisis"
+        assert check.say("tonight")[0]["kind"] == "emergency"
 
 
 def broken_files(path: Path) -> dict[str, Callable[[], contextlib.AbstractContextManager[Any]]]:
@@ -383,9 +383,10 @@ def broken_files(path: Path) -> dict[str, Callable[[], contextlib.AbstractContex
 @pytest.mark.parametrize("fault", ["corrupt", "deleted", "locked"])
 def test_a_broken_store_costs_nobody_the_lines_or_the_talk(peer: Peer, path: Path, fault: str) -> None:
     with running(peer, store=str(path)) as house:
-        talk, held, phone = house.chat(), house.chat(), house.phone()
+        talk, held, quiet, phone = house.chat(), house.chat(), house.chat(), house.phone()
         talk.say("hello")
         held.say(CRISIS)
+        quiet.say(CRISIS)
         phone.text("hello")
         with broken_files(path)[fault]():
             started = time.monotonic()
@@ -404,8 +405,9 @@ def test_a_broken_store_costs_nobody_the_lines_or_the_talk(peer: Peer, path: Pat
         )
         held.say("and more")
     with running(peer, store=str(path)) as house:  # what was in memory has been put again
-        held.house = talk.house = house
+        held.house = talk.house = quiet.house = house
         assert held.say("hello")[0]["kind"] == "hold"
+        assert quiet.say("hello")[0]["kind"] == "hold"
         assert talk.say("hello")[0]["kind"] == "say"
 
 

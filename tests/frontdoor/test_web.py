@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
-from breakwater.frontdoor.web import BODY_AT_MOST
-from tests.frontdoor.house import House, has_lines, running
+from breakwater.frontdoor.sessions import Offer
+from tests.frontdoor.house import House, has_lines, running, until
 from tests.frontdoor.peer import MENU, Peer, say
 
 CRISIS = "I want to die"
+BODY_AT_MOST = 1024 * 1024
 WITH_LINES = {"checkin", "crisis", "emergency", "hold", "failsafe"}
 
 
@@ -100,6 +102,23 @@ def test_a_choice_sends_its_payload_and_is_good_once(house: House) -> None:
     assert again.status_code == 409 and again.json()["error"] == "choice" and again.json()["lines"]
 
 
+def test_a_choice_picked_twice_at_once_is_picked_once(house: House) -> None:
+    chat = house.chat()
+    choice = chat.say("hello")[0]["choices"][0]["id"]
+    house.peer.hold.clear()
+    statuses: list[int] = []
+    twice = [
+        threading.Thread(target=lambda: statuses.append(chat.pick(choice).status_code)) for _ in range(2)
+    ]
+    for one in twice:
+        one.start()
+    until(lambda: statuses == [409])
+    house.peer.hold.set()
+    for one in twice:
+        one.join(10)
+    assert statuses == [409, 200]
+
+
 def test_a_choice_of_another_session_or_of_nobody_is_none(house: House) -> None:
     theirs = house.chat().say("hello")[0]["choices"][0]["id"]
     chat = house.chat()
@@ -142,6 +161,13 @@ def test_the_assistants_choices_are_void_in_a_check_in_and_a_hold(house: House) 
     assert chat.say(CRISIS)[0]["kind"] == "crisis"
     assert chat.pick(choice).status_code == 409
     assert len(house.peer.asked) == asked
+
+
+def test_an_assistants_choice_that_outlived_the_talk_is_void(house: House) -> None:
+    chat = house.chat()
+    chat.say(CRISIS)
+    chat.kept.offers["left-over"] = Offer("Breathing", "/breathing")
+    assert chat.pick("left-over").status_code == 409
 
 
 def test_the_protocols_choices_work_by_button_and_by_label(house: House) -> None:
