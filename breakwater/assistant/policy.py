@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional  # noqa: UP035  (Rasa reads these annotations)
@@ -38,6 +39,9 @@ from breakwater.safety.screen import default_rulebook, screen
 from breakwater.safety.verdict import Context, Level, Verdict
 
 logger = logging.getLogger(__name__)
+
+# Rasa warns about a payload that it cannot parse by printing it whole, with everything that a person wrote.
+warnings.filterwarnings("ignore", message="Failed to parse arguments in line", category=UserWarning)
 
 SAY = "utter_safety"
 TROUBLE = "utter_trouble"

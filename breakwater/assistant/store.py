@@ -20,8 +20,8 @@ from rasa.shared.core.trackers import DialogueStateTracker
 
 CONVERSATIONS = 5000
 IDLE_MINUTES = 24 * 60
-EVENTS = 120  # a talk is trimmed when it has more …
-KEPT_TURNS = 6  # … to its last turns
+EVENTS = 60  # a talk is trimmed when it has more …
+KEPT_TURNS = 4  # … to its last turns
 
 
 class BoundedTrackerStore(TrackerStore):

@@ -167,6 +167,23 @@ def test_what_the_front_door_never_sends_is_refused(server: Server, body: Any) -
     assert server.agent.heard == []
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("/menu", "/menu"),
+        ('/choose_skill{"skill":"breathing"}', '/choose_skill{"skill":"breathing"}'),
+        ("/restart my private words", "restart my private words"),
+        ('/greet{"x": "private"}', 'greet{"x": "private"}'),
+        (" //menu now", "menu now"),
+        ("/greet@1.0", "greet@1.0"),
+    ],
+)
+def test_what_only_looks_like_a_payload_is_words(server: Server, text: str, told: str) -> None:
+    """Rasa prints a payload that it cannot parse."""
+    server.send(message(text))
+    assert server.agent.heard[0].text == told
+
+
 def test_a_long_text_is_cut(server: Server) -> None:
     server.send(message("x" * 50_000))
     assert len(server.agent.heard[0].text) == 2000

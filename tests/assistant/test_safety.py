@@ -133,11 +133,11 @@ class TestTheLastRing:
 def test_a_long_talk_is_trimmed_and_its_hold_survives(chat: Chat) -> None:
     for number in range(40):
         chat.user("/start" if number % 2 else "/menu")
-    assert len(chat.tracker.events) <= 140
+    assert len(chat.tracker.events) <= 70
     chat.user(CRISIS).gives_lines()
     for _ in range(40):
         chat.user("/menu").gives_lines()
-    assert chat.held and len(chat.tracker.events) <= 140
+    assert chat.held and len(chat.tracker.events) <= 70
     chat.user("i've reached someone").user("yes")
     assert not chat.held
     for _ in range(40):
