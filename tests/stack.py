@@ -169,7 +169,12 @@ class FrontDoor:
             "BREAKWATER_LIMIT_OPENING": "0",
             **(env or {}),
         }
-        self.process = Process([sys.executable, "-m", module], folder / "frontdoor.log", self.environment)
+        self.folder, self.module = folder, module
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", self.module]
+        self.process = Process(command, self.folder / "frontdoor.log", self.environment)
         self.process.wait_ready(lambda: requests.get(f"{self.url}/healthz", timeout=1).ok, 30)
 
 

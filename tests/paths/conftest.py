@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from breakwater.training import ensure_model
 
+from breakwater.training import ensure_model
 from tests.stack import Actions, Rasa, free_port, stopping
 
 

@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.stack import FrontDoor
 
 GARBAGE = b"this is not a database, it is what a bad disk gives back " * 4000
@@ -45,16 +47,22 @@ def full(door: FrontDoor) -> Iterator[None]:
 
 @contextlib.contextmanager
 def read_only(door: FrontDoor) -> Iterator[None]:
-    """The disk turns read-only, as a failing one does, or, without root, the files lose their write bits."""
+    """The disk comes back read-only after a restart, as a failing one does (without root: no write bits)."""
     folder = door.store.parent
+    door.process.stop()
     if small_disk(folder):
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
-        yield
-        subprocess.run(["mount", "-o", "remount,rw", str(folder)], check=True)
     else:
         for one in (*folder.iterdir(), folder):
             one.chmod(0o500 if one.is_dir() else 0o400)
-        yield
+    with pytest.raises(OSError):  # else this machine can't make the fault, and a pass would mean nothing
+        door.store.open("r+b").close()
+    door.start()
+    yield
+    if small_disk(folder):
+        # A file that is still open for writing would keep the disk busy; none is.
+        subprocess.run(["mount", "-o", "remount,rw", str(folder)], check=True)
+    else:
         for one in (folder, *folder.iterdir()):
             one.chmod(0o700 if one.is_dir() else 0o600)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
+import sqlite3
 import tarfile
 import threading
 import time
@@ -20,21 +22,21 @@ import requests
 
 from tests.paths.faults import STORE_FAULTS, disk
 from tests.paths.table import CRISIS, PATHS, Path, Person
-from tests.stack import SECRET, Actions, Chat, FrontDoor, Phone, Rasa, Reply, StandIn, as_json, stopping
+from tests.stack import Actions, Chat, FrontDoor, Phone, Rasa, Reply, StandIn, as_json, stopping
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 SOON = 2.0  # seconds; a crisis waits for nothing, so this is generous on a busy machine
 DEADLINE = 8.0  # seconds; an ordinary message may wait for the assistant's deadline of 6
 ROWS = [(path, channel) for path in PATHS for channel in path.channels]
-HELD = {"crisis", "emergency"}
+HELD = frozenset({"crisis", "emergency"})
 
 
 def person(door: FrontDoor, channel: str) -> Person:
     return Chat(door.url) if channel == "web" else Phone(door.url)
 
 
-def first_reply_faults(reply: Reply, channel: str) -> list[str]:
+def first_reply_faults(reply: Reply, channel: str, allowed: frozenset[str] = HELD) -> list[str]:
     """What is wrong with a reply to a crisis message; empty when it is as promised."""
     wrong = []
     if reply.status != 200:
@@ -45,7 +47,7 @@ def first_reply_faults(reply: Reply, channel: str) -> list[str]:
     if reply.seconds > SOON:
         wrong.append(f"took {reply.seconds:.1f} s")
     if channel == "web":
-        if [kind for kind in reply.kinds if kind in HELD] != reply.kinds[:1]:
+        if len(reply.kinds) != 1 or reply.kinds[0] not in allowed:
             wrong.append(f"kinds {reply.kinds}")
         if not reply.lines:
             wrong.append("no lines to tap")
@@ -81,13 +83,15 @@ def prepared(door: FrontDoor) -> list[tuple[Path, str, Person]]:
         return list(pool.map(lambda row: prepare(*row), ROWS))
 
 
-def run_table(door: FrontDoor, fault: contextlib.AbstractContextManager[object]) -> None:
+def run_table(
+    door: FrontDoor, fault: contextlib.AbstractContextManager[object], allowed: frozenset[str] = HELD
+) -> None:
     """All rows against one fault; says every row that broke its promise, not only the first."""
     people = prepared(door)
     broken = []
     with fault:
         for path, channel, one in people:
-            wrong = first_reply_faults(path.deliver(one), channel)
+            wrong = first_reply_faults(path.deliver(one), channel, allowed)
             if path.holds:
                 wrong += still_held_faults(one.user("hello"), channel)
             broken += [f"{path.name} by {channel}: {', '.join(wrong)}"] if wrong else []
@@ -248,30 +252,26 @@ def wait_for_port(rasa: Rasa) -> None:
 
 def test_with_the_conversation_paused(assistant: tuple[Rasa, Actions], tmp_path: FilePath) -> None:
     with door(tmp_path, assistant[0].url) as opened:
-        run_table(opened, every_conversation(assistant[0], [{"event": "pause"}]))
+        run_table(opened, every_conversation(opened, assistant[0], [{"event": "pause"}]))
 
 
 def test_with_the_action_limit_tripped(assistant: tuple[Rasa, Actions], tmp_path: FilePath) -> None:
-    tripped = [{"event": "action", "name": "utter_default"} for _ in range(12)]
+    tripped = [{"event": "action", "name": "utter_menu"} for _ in range(12)]
     with door(tmp_path, assistant[0].url) as opened:
-        run_table(opened, every_conversation(assistant[0], tripped))
+        run_table(opened, every_conversation(opened, assistant[0], tripped))
 
 
 @contextlib.contextmanager
-def every_conversation(rasa: Rasa, events: list[dict[str, str]]) -> Iterator[None]:
-    """Add events to all conversations that Rasa knows, over its own HTTP API."""
-    found = requests.get(f"{rasa.url}/webhooks/breakwater/conversations", timeout=10, headers=secret())
-    found.raise_for_status()
-    senders = found.json()
-    assert senders, "no conversation was prepared in Rasa"
-    for sender in senders:
-        url = f"{rasa.url}/conversations/{sender}/tracker/events"
+def every_conversation(opened: FrontDoor, rasa: Rasa, events: list[dict[str, str]]) -> Iterator[None]:
+    """Add events to the Rasa conversations of all open talks, over Rasa's own HTTP API."""
+    with contextlib.closing(sqlite3.connect(opened.store, timeout=10)) as store:
+        records = [json.loads(record) for (record,) in store.execute("SELECT record FROM session")]
+    conversations = [record["conversation"] for record in records]
+    assert len(conversations) > len(ROWS) // 2  # by text, some rows say nothing before the crisis
+    for conversation in conversations:
+        url = f"{rasa.url}/conversations/{conversation}/tracker/events"
         requests.post(url, json=events, timeout=10).raise_for_status()
     yield
-
-
-def secret() -> dict[str, str]:
-    return {"X-Breakwater-Secret": SECRET}
 
 
 @contextlib.contextmanager
@@ -294,7 +294,10 @@ def test_with_a_broken_store(name: str, assistant: tuple[Rasa, Actions], tmp_pat
     with disk(tmp_path / "store") as folder:
         store = folder / "breakwater.sqlite3"
         with door(tmp_path, assistant[0].url, store=store) as opened:
-            run_table(opened, STORE_FAULTS[name](opened))
+            # After a restart with a store that can't be read, what was asked or half said before is not
+            # known: such a talk is an open hold, and "yes" gets its lines by that.
+            allowed = HELD | {"hold"} if name == "store read-only" else HELD
+            run_table(opened, STORE_FAULTS[name](opened), allowed)
             # The talk of a new person goes on as well: a broken store is no reason for silence.
             assert Chat(opened.url).user("hello").texts
             assert requests.get(f"{opened.url}/healthz", timeout=5).ok
