@@ -56,6 +56,14 @@ def test_time_and_means_raise(text):
     assert screen(text, book=BOOK).level == Level.EMERGENCY
 
 
+def test_the_same_wish_is_raised_by_the_hour_alone():
+    def level(text):
+        return {hit.rule: hit.level for hit in screen(text, book=BOOK).hits}["en.suicide.want_die"]
+
+    assert level("i want to die") == Level.CRISIS
+    assert level("i want to die tonight") == Level.EMERGENCY
+
+
 def test_adding_time_or_means_never_lowers():
     for text in ("i want to die", "i want to kill myself", "thinking about ending it all"):
         plain = screen(text, book=BOOK).level
