@@ -54,6 +54,7 @@ class Session:
     seen: float
     offers: dict[str, Offer] = field(default_factory=dict)
     rates: bool = False  # the assistant asked for a number
+    asked: bool = False  # the assistant knows this conversation
     recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT))
     generation: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -217,7 +218,9 @@ class Sessions:
 
     def over(self, session: Session, conversation: str) -> None:
         """The conversation has ended, and the assistant is to forget it, once no turn is in it."""
-        self._forget(conversation, session.lock.locked())
+        if session.asked:
+            self._forget(conversation, session.lock.locked())
+        session.asked = False
 
     def may_reopen(self, key: str) -> bool:
         return key not in self._ended
@@ -295,7 +298,7 @@ class Sessions:
             return None
         data = _read(row.record)
         session = self._new(key, channel, "en")
-        session.state = State.from_json(str(data.get("state", "")))
+        session.state, session.asked = State.from_json(str(data.get("state", ""))), True
         session.rates = data.get("rates") is True
         if isinstance(data.get("conversation"), str):
             session.conversation = data["conversation"]
@@ -320,7 +323,7 @@ class Sessions:
             self._drop(session)  # it had ended, or never was
             return
         if stored is not None:
-            session.state, session.conversation = stored.state, stored.conversation
+            session.state, session.conversation, session.asked = stored.state, stored.conversation, True
             session.created, session.offers, session.rates = stored.created, stored.offers, stored.rates
         elif session.channel == "web" or not self._store.lost_lately(self._clock()):
             session.state = dataclasses.replace(protocol.START, language=session.language)

@@ -171,8 +171,8 @@ class Turns:
                     said = await self._ask(session, step, self._meant(session, message, step, offer), started)
                 except Superseded:
                     self.metrics.superseded.inc()
-                    replies = [protocol.superseded(session.state, session.channel, self.words)]
-                    options = ()
+                    replies = [self._overtaken(session)]
+                    options = _options(replies)
                 except AssistantFault as fault:
                     course.failsafe = fault.reason
                     if not replies:  # else what has been said suffices
@@ -321,6 +321,12 @@ class Turns:
 
     # 5, 6
 
+    def _overtaken(self, session: Session) -> Reply:
+        """What an earlier turn gets: the newer reply stands, and so do the choices that came with it."""
+        reply = protocol.superseded(session.state, session.channel, self.words)
+        open_now = [Choice(id_, offer.label) for id_, offer in session.offers.items() if offer.choice]
+        return dataclasses.replace(reply, choices=tuple(open_now))
+
     def _notice(self, name: str, session: Session) -> Reply:
         return protocol.notice(f"notice.{name}", session.language, session.channel, self.words)
 
@@ -357,6 +363,7 @@ class Turns:
             try:
                 if session.generation != generation:
                     raise Superseded
+                session.asked = True
                 said = await self.assistant.say(
                     session.conversation,
                     asked,

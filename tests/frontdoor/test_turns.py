@@ -150,7 +150,9 @@ def test_a_check_in_drops_an_earlier_turn_and_one_that_waits(house: House) -> No
     assert chat.say("what's the point of any of this anymore")[0]["kind"] == "checkin"
     choices = dict(chat.kept.offers)
     house.peer.hold.set()
-    assert earlier.messages()[0]["kind"] == "checkin"
+    dropped = earlier.messages()[0]
+    assert dropped["kind"] == "checkin"
+    assert [choice["id"] for choice in dropped["choices"]] == list(choices)  # good for one of them
     assert waiting.messages()[0]["kind"] == "checkin"
     assert house.peer.words() == ["one"]
     assert chat.kept.offers == choices  # the question that was asked is still the one that can be answered
@@ -177,6 +179,13 @@ def test_the_conversation_of_an_ended_talk_is_forgotten_after_its_last_turn(hous
     house.peer.hold.set()
     earlier.messages()
     until(lambda: sender in house.peer.forgotten, 5, "forgetting")
+
+
+def test_what_the_assistant_never_heard_of_is_not_forgotten_there(house: House) -> None:
+    house.phone().text(CRISIS)
+    house.say({"session": "nobody's", "text": CRISIS})
+    time.sleep(0.3)
+    assert house.peer.forgotten == []
 
 
 def test_forgetting_is_tried_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
