@@ -14,3 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("SQLALCHEMY_SILENCE_UBER_WARNING", "1")
 for name in ("BREAKWATER_TRACE", "BREAKWATER_CLINIC", "BREAKWATER_SECRET", "BREAKWATER_STORE"):
     os.environ.pop(name, None)
+
+from tests.running import running  # noqa: E402  (after the environment is set)
+
+__all__ = ["running"]

@@ -31,6 +31,7 @@ def test_rasa_killed_is_started_again_and_meanwhile_the_lines_are_there(running:
     reply = chat.user("hello")
     assert reply.kinds == ["failsafe"] and reply.has_lines
     assert chat.user("I want to die").kinds == ["crisis"]
+    wait_until(lambda: not ready(running), 15, "readiness to tell of the fault")
     wait_until(lambda: ready(running), 90, "Rasa's return")
     assert set(Chat(running.url).user("hello").kinds) == {"say"}
 
