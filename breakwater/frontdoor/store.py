@@ -307,6 +307,7 @@ class Store:
         self._loop = asyncio.get_running_loop()
         for thread in self._threads:
             thread.start()
+        self._reads.put((lambda: self.backend.get(""), Future()))  # opens the file before the first turn
 
     @property
     def fault(self) -> str | None:

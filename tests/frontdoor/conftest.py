@@ -19,3 +19,12 @@ def peer() -> Iterator[Peer]:
 def house(peer: Peer) -> Iterator[House]:
     with running(peer) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[House]:
+    """One house for tests that leave nothing behind."""
+    peer = Peer(SECRET)
+    with running(peer) as opened:
+        yield opened
+    peer.close()
