@@ -25,6 +25,7 @@ from rasa.shared.core.trackers import DialogueStateTracker
 from breakwater import paths
 from breakwater.assistant.policy import SafetyPolicy
 from breakwater.safety.protocol import UNREADABLE, State
+from breakwater.safety.verdict import Context, Level, Verdict
 
 pytestmark = pytest.mark.rasa
 
@@ -115,6 +116,34 @@ HELD = SlotSet("safety_state", UNREADABLE.to_json())
 def test_a_hold_is_read_from_the_raw_log(policy: SafetyPolicy, domain: Domain, events: list[Event]) -> None:
     found = predict(policy, domain, said(CRISIS), HELD, LISTEN, *events, LISTEN, said("hello"))
     assert action(found, domain) == "utter_safety"
+
+
+def test_a_reset_slot_is_neither_a_hold_nor_its_end(policy: SafetyPolicy, domain: Domain) -> None:
+    reset = SlotSet("safety_state", None)
+    assert action(predict(policy, domain, reset, said("hello")), domain) is None
+    begun = State.from_json(str(slot(predict(policy, domain, said(CRISIS)), "safety_state")))
+    held = SlotSet("safety_state", begun.to_json())
+    after = predict(policy, domain, said(CRISIS), held, LISTEN, reset, said("hello"))
+    assert State.from_json(str(slot(after, "safety_state"))).types == begun.types == ("suicide",)
+
+
+def test_the_screen_sees_the_last_messages_of_this_talk(
+    policy: SafetyPolicy, domain: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None from before a hold began or ended, none of our own payloads, three at most."""
+    seen: list[tuple[str, ...]] = []
+
+    def look(text: str, context: Context) -> Verdict:
+        seen.append(context.recent)
+        return Verdict(Level.NONE)
+
+    monkeypatch.setattr("breakwater.assistant.policy.screen", look)
+    facts = {"safety": {"fresh": True}}
+    earlier = [said("before"), ActionExecuted("utter_safety", metadata=facts), LISTEN]
+    texts = [said("one"), LISTEN, said("/menu"), LISTEN, said("two"), LISTEN]
+    predict(policy, domain, *earlier, *texts, said("now"))
+    predict(policy, domain, *earlier, *texts, said("three"), LISTEN, said("four"), LISTEN, said("now"))
+    assert seen == [("one", "two"), ("two", "three", "four")]
 
 
 def test_an_unreadable_state_is_an_open_hold(policy: SafetyPolicy, domain: Domain) -> None:

@@ -52,7 +52,7 @@ def test_nothing_clears_a_hold_by_accident(chat: Chat, payload: str) -> None:
 
 
 def test_two_messages_that_only_together_say_it(chat: Chat) -> None:
-    chat.user("i want to").user("kill myself tonight").gives_lines()
+    chat.user("i want to").user("die").gives_lines()
 
 
 def test_a_crisis_while_a_menu_is_open(chat: Chat) -> None:
