@@ -138,8 +138,13 @@ def test_an_id_of_a_delivery_is_known_after_a_restart(file: SqliteStore) -> None
 
 
 def test_unreadable_is_not_missing(file: SqliteStore) -> None:
+    before = SqliteStore(file.path)
+    before.write({"a": Row("one", LATER)}, {})
+    before.close()
+    lock = contextlib.ExitStack()
+
     async def act(store: Store) -> None:
-        with locked(file.path):  # before our own connections are open, so that it locks out readers too
+        with lock:
             started = time.monotonic()
             with pytest.raises(StoreFault) as fault:
                 await store.get("somebody")
@@ -152,9 +157,7 @@ def test_unreadable_is_not_missing(file: SqliteStore) -> None:
         assert store.fault is None
         assert sum(store.faults.values()) >= 1
 
-    before = SqliteStore(file.path)
-    before.write({"a": Row("one", LATER)}, {})
-    before.close()
+    lock.enter_context(locked(file.path))  # before our own connections, so that it locks out readers too
     guarded(file, act)
 
 
