@@ -206,7 +206,7 @@ _CAUTIONED = ("temperature", "movement")
 def _switched(place: Place, heard: Heard, known: Table) -> Turn:
     if heard.skill == place.exercise:
         return Turn((_shown(place, known),), place)
-    if heard.skill in known.exercises:
+    if heard.skill is not None and heard.skill in known.exercises:
         return begin(heard.skill, known)
     return _left("utter_caution" if heard.skill in _CAUTIONED else "utter_skill")
 

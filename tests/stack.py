@@ -113,6 +113,7 @@ class Actions:
         self.process = Process(
             [sys.executable, "-m", "rasa_sdk", "--actions", "actions", "--port", str(port)],
             folder / "actions.log",
+            {"SANIC_HOST": "127.0.0.1"},  # it would listen on all addresses otherwise
         )
         url = f"http://127.0.0.1:{port}/health"
         self.process.wait_ready(lambda: requests.get(url, timeout=1).ok, 30)

@@ -113,9 +113,11 @@ def create_app(settings: Settings, words: Words | None = None) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         store.start()
         sweeper = asyncio.get_running_loop().create_task(sweeping())
+        warming = asyncio.get_running_loop().create_task(screening.warm())
         note("started", texting=bool(settings.sms_tokens), trace=settings.trace)
         yield
         sweeper.cancel()
+        warming.cancel()
         await screening.close()
         await forget.close()
         await assistant.close()

@@ -56,6 +56,10 @@ class Screening:
             self._waiting -= 1
         return FAILSAFE
 
+    async def warm(self) -> None:
+        """Start the worker before anybody needs it: its first second would be somebody's wait."""
+        await self.verdict("." * (SHORT + 1), Context())
+
     async def close(self) -> None:
         self._end()
 
