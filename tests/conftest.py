@@ -5,6 +5,8 @@ import os
 import shutil
 import tempfile
 
+import pytest
+
 # Set before anything of the project is imported: breakwater.paths reads them once.
 if "BREAKWATER_VAR" not in os.environ:
     os.environ["BREAKWATER_VAR"] = tempfile.mkdtemp(prefix="breakwater-test-")
@@ -18,3 +20,13 @@ for name in ("BREAKWATER_TRACE", "BREAKWATER_CLINIC", "BREAKWATER_SECRET", "BREA
 from tests.running import running  # noqa: E402  (after the environment is set)
 
 __all__ = ["running"]
+
+LAST = ("paths", "e2e", "browser")  # quick ones first; Playwright's loop would disturb whoever comes after it
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return LAST.index(folder) + 1 if folder in LAST else 0
+
+    items.sort(key=place)
