@@ -19,7 +19,7 @@ TABLE = Path(__file__).with_name("exercises.yml")
 KINDS = ("do", "breathe", "ground", "write", "rate", "wait")
 NUMBER = re.compile(r"(?<![\d.,-])(10|\d)(?:[.,]\d)?(?!\d)")
 LONGEST_NOTE = 400  # characters of an answer that are shown back
-SURE = 0.5  # how sure NLU must be of a side question asked on a step that takes free text
+SURE = 0.4  # how sure NLU must be of a side question asked on a step that takes free text
 
 
 class TableError(ValueError):
