@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import pickle
 import sys
@@ -42,7 +43,7 @@ class Screening:
             return screen(text, context)
         if self._waiting >= WAITING_AT_MOST:
             self._failed("full")
-            return FAILSAFE
+            return _edges(text, context)
         self._waiting += 1
         try:
             with anyio.fail_after(self._deadline):
@@ -54,7 +55,7 @@ class Screening:
             self._failed("died")
         finally:
             self._waiting -= 1
-        return FAILSAFE
+        return _edges(text, context)
 
     async def warm(self) -> None:
         """Start the worker before anybody needs it: its first second would be somebody's wait."""
@@ -86,6 +87,12 @@ class Screening:
             with contextlib.suppress(ProcessLookupError):
                 self._worker.kill()
         self._worker = None
+
+
+def _edges(text: str, context: Context) -> Verdict:
+    """Of a text that could not be screened whole: danger where people put it, at the end or the beginning."""
+    found = max((screen(part, context) for part in (text[-SHORT:], text[:SHORT])), key=lambda one: one.level)
+    return dataclasses.replace(found, spans=(), hits=()) if found.level >= Level.CRISIS else FAILSAFE
 
 
 async def _spawn() -> asyncio.subprocess.Process:

@@ -72,7 +72,7 @@ class Session:
         return self.state.language
 
     def heard(self, text: str) -> None:
-        self.recent.append(text[:RECENT_AT_MOST])
+        self.recent.append(text[-RECENT_AT_MOST:])  # what comes next goes on from its end
 
     def move(self, step: Step) -> str | None:
         """Take the step's state; the id of the conversation that is over with it, if one is."""

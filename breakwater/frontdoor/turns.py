@@ -134,6 +134,10 @@ class Turns:
                 return Answer(verdict=verdict)
             refusal = self._refusal(message, session)
             if refusal is not None and not danger:
+                if session is not None and refusal == TOO_FAST:
+                    session.heard(
+                        message.text
+                    )  # the other half may come next, and together they may be danger
                 language = session.language if session is not None else message.language
                 return Answer(refusal=refusal, language=language, verdict=verdict)
             if message.opts_out and not danger:
@@ -300,6 +304,9 @@ class Turns:
 
     def _moved(self, session: Session, step: Step, verdict: Verdict, text: str) -> None:
         old = session.move(step)
+        if step.state.name != "talk":
+            # Whoever has had these words knows who writes; a welcome later would only stand in their way.
+            session.greets = False
         if old is not None:
             self.sessions.over(session, old)
         if verdict.level >= Level.CRISIS:

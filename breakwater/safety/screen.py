@@ -73,6 +73,8 @@ def _joined(recent: Sequence[str], newest: Reading, book: RuleBook) -> tuple[Rea
         out.starts.append(newest.starts[at])
         out.ends.append(newest.ends[at])
         out.breaks.append(newest.breaks[at])
+    if border < len(out.words) and not recent[-1].rstrip().endswith((".", "!", "?", "…")):
+        out.breaks[border] = 0  # the sentence goes on in the next message
     return out, border
 
 
