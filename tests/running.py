@@ -43,6 +43,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     }
     log = folder / "run.log"
     process = Process([sys.executable, "-m", "breakwater", "run"], log, env)
-    with stopping(process):
+    everything = Running(url, folder, process, log)
+    with stopping(everything):
         process.wait_ready(lambda: requests.get(f"{url}/readyz", timeout=5).status_code == 200, 240)
-        yield Running(url, folder, process, log)
+        yield everything

@@ -20,7 +20,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 from twilio.request_validator import RequestValidator
@@ -349,11 +349,18 @@ def as_json(content: Any, status: int = 200) -> tuple[int, str, bytes]:
     return status, "application/json", json.dumps(content).encode()
 
 
+class Started(Protocol):
+    """Whoever has a process; a test may put another in its place, and the one there at the end is ended."""
+
+    process: Process
+
+
 @contextlib.contextmanager
-def stopping(*processes: Process) -> Iterator[None]:
+def stopping(*started: Started) -> Iterator[None]:
     try:
         yield
     finally:
-        for process in processes:
-            process.thaw() if process.popen.poll() is None else None
-            process.stop()
+        for one in started:
+            if one.process.popen.poll() is None:
+                one.process.thaw()
+            one.process.stop()

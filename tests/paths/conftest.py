@@ -24,6 +24,6 @@ def assistant(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("assistant")
     actions = Actions(folder, free_port())
     rasa = Rasa(folder, model, actions.port, api=True)
-    with stopping(rasa.process, actions.process):
+    with stopping(rasa, actions):
         time.sleep(0.5)
         yield rasa, actions

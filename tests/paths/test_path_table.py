@@ -101,7 +101,7 @@ def run_table(
 @contextlib.contextmanager
 def door(folder: FilePath, assistant: str, **options: object) -> Iterator[FrontDoor]:
     opened = FrontDoor(folder, assistant, **options)  # type: ignore[arg-type]
-    with stopping(opened.process):
+    with stopping(opened):
         yield opened
 
 
@@ -214,7 +214,7 @@ def rasa_with(folder: FilePath, model: FilePath) -> Rasa:
 
 def test_with_no_model(tmp_path: FilePath) -> None:
     rasa = rasa_with(tmp_path, tmp_path / "models-that-are-not-there")
-    with stopping(rasa.process), door(tmp_path, rasa.url) as opened:
+    with stopping(rasa), door(tmp_path, rasa.url) as opened:
         wait_for_port(rasa)
         run_table(opened, contextlib.nullcontext())
 
@@ -234,7 +234,7 @@ def test_with_a_corrupt_model(model: FilePath, tmp_path: FilePath) -> None:
             member.size = len(data)
             bad.addfile(member, io.BytesIO(data))
     rasa = rasa_with(tmp_path, broken)
-    with stopping(rasa.process), door(tmp_path, rasa.url) as opened:
+    with stopping(rasa), door(tmp_path, rasa.url) as opened:
         wait_for_port(rasa)
         run_table(opened, contextlib.nullcontext())
 
@@ -282,7 +282,7 @@ def killed(rasa: Rasa) -> Iterator[None]:
 
 def test_with_rasa_killed(model: FilePath, tmp_path: FilePath) -> None:
     rasa = Rasa(tmp_path, model, actions_port=9)
-    with stopping(rasa.process), door(tmp_path, rasa.url) as opened:
+    with stopping(rasa), door(tmp_path, rasa.url) as opened:
         run_table(opened, killed(rasa))
 
 
