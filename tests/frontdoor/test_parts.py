@@ -297,7 +297,8 @@ def test_many_long_texts_at_once_are_all_answered(monkeypatch: pytest.MonkeyPatc
 
     async def run() -> list[Any]:
         one = Screening(20.0, failed.append)
-        texts = [LONG + f"{number} I want to die." for number in range(screening.WAITING_AT_MOST + 3)]
+        # In the middle, where a look at both ends does not find it.
+        texts = [f"{LONG} {number} I want to die. {LONG}" for number in range(screening.WAITING_AT_MOST + 3)]
         verdicts = await asyncio.gather(*(one.verdict(text, Context()) for text in texts))
         await one.close()
         return verdicts
