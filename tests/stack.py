@@ -123,14 +123,21 @@ class Rasa:
     """A Rasa server with our channel; `model` may be a path that does not exist or is no model."""
 
     def __init__(
-        self, folder: Path, model: Path, actions_port: int, *, api: bool = False, ready: bool = True
+        self,
+        folder: Path,
+        model: Path,
+        actions_port: int,
+        *,
+        api: bool = False,
+        ready: bool = True,
+        module: str = "rasa",
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         endpoints = folder / "endpoints.yml"
         written = (ROOT / "endpoints.yml").read_text(encoding="utf-8")
         endpoints.write_text(written.replace(":5055/", f":{actions_port}/"), encoding="utf-8")
-        command = [sys.executable, "-m", "rasa", "run", "-i", "127.0.0.1", "-p", str(self.port)]
+        command = [sys.executable, "-m", module, "run", "-i", "127.0.0.1", "-p", str(self.port)]
         command += ["--model", str(model), "--endpoints", str(endpoints), "--credentials", "credentials.yml"]
         if api:
             command += ["--enable-api"]

@@ -495,7 +495,12 @@ class Automaton:
         if kind == "not":
             inner = element[1]
             symbol = self._symbols[("c#", inner[1]) if inner[0] == "c" else inner]
-            return {e for e in ends if e >= len(symbols) or symbol not in symbols[e]}
+            # What begins a new sentence does not follow: "I want to die. It rained." is no dyeing.
+            return {
+                e
+                for e in ends
+                if e >= len(symbols) or reading.breaks[e] >= STRONG or symbol not in symbols[e]
+            }
         if kind == "^":
             return {e for e in ends if e >= len(symbols) or reading.breaks[e] >= STRONG}
         if kind == "$":

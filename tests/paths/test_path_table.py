@@ -274,6 +274,14 @@ def every_conversation(opened: FrontDoor, rasa: Rasa, events: list[dict[str, str
     yield
 
 
+def test_with_an_exception_inside_nlu(model: FilePath, tmp_path: FilePath) -> None:
+    rasa = Rasa(tmp_path, model, actions_port=9, module="tests.paths.broken_nlu")
+    with stopping(rasa), door(tmp_path, rasa.url) as opened:
+        # The fault is really there: an ordinary message finds no answer in Rasa, and still gets one.
+        assert Chat(opened.url).user("hello").kinds == ["failsafe"]
+        run_table(opened, contextlib.nullcontext())
+
+
 @contextlib.contextmanager
 def killed(rasa: Rasa) -> Iterator[None]:
     rasa.process.kill()

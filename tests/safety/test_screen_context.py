@@ -69,3 +69,10 @@ def test_adding_time_or_means_never_lowers():
         plain = screen(text, book=BOOK).level
         for tail in (" tonight", " and i have the pills right here", " goodbye everyone"):
             assert screen(text + tail, book=BOOK).level >= plain
+
+
+@pytest.mark.parametrize(
+    "after", ["It rained on Thursday.", "For real.", "To be honest.", "Of course I won't tell."]
+)
+def test_what_excuses_a_word_does_not_excuse_it_from_the_next_sentence(after: str) -> None:
+    assert screen(f"I want to die. {after}").level >= Level.CRISIS
