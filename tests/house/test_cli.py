@@ -150,7 +150,7 @@ def test_screen_imports_nothing_large() -> None:
 
 
 def test_screen_starts_quickly() -> None:
-    """The best of three in CPU seconds, which other work on the machine does not change."""
+    """CPU seconds, best of three: loose, since it is to catch Rasa or spaCy being imported, which take 10."""
     code = (
         "import resource, subprocess, sys\n"
         f"subprocess.run({[*BREAKWATER, 'screen']!r}, input=b'', check=True)\n"
@@ -165,7 +165,7 @@ def test_screen_starts_quickly() -> None:
         )
         for _ in range(3)
     ]
-    assert min(used) < 1.0
+    assert min(used) < 5.0
 
 
 def test_explain_says_why() -> None:
